@@ -1,0 +1,3 @@
+"""Production."""
+
+from config.settings.base import *  # noqa: F403
