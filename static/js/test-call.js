@@ -1,0 +1,374 @@
+// The test-call page: microphone in, agent out, and everything that happens, as it happens.
+// Texts come translated from the page (json_script), so that none live here.
+
+const page = document.getElementById("test-call");
+const texts = JSON.parse(document.getElementById("test-call-texts").textContent);
+const at = (name) => document.querySelector(`[data-at="${name}"]`);
+
+const view = {
+  start: at("start"), hangUp: at("hang-up"), agent: at("agent"), microphone: at("microphone"),
+  level: at("level"), problem: at("problem"), problemTitle: at("problem-title"),
+  problemText: at("problem-text"), state: at("state"), caller: at("caller"), clock: at("clock"),
+  talk: at("talk"), turns: at("turns"), noTurns: at("no-turns"), facts: at("facts"),
+  keypad: at("keypad"), setup: at("setup"),
+};
+
+let call = null;
+
+// --- problems: every one has a title and says what to do -----------------------------------
+
+function showProblem(code, detail = "") {
+  const text = texts.problems[code] || texts.problems.unknown;
+  view.problemTitle.textContent = text.title;
+  view.problemText.textContent = [text.text, detail].filter(Boolean).join(" ");
+  view.problem.dataset.code = code;
+  view.problem.hidden = false;
+}
+
+function hideProblem() {
+  view.problem.hidden = true;
+  delete view.problem.dataset.code;
+}
+
+const MEDIA_PROBLEMS = {
+  NotFoundError: "no_microphone", OverconstrainedError: "no_microphone",
+  NotAllowedError: "permission_denied", SecurityError: "permission_denied",
+  NotReadableError: "microphone_busy", AbortError: "microphone_busy",
+};
+const CLOSE_PROBLEMS = { 4401: "not_allowed", 4404: "no_agent", 4429: "busy" };
+
+// --- microphones ----------------------------------------------------------------------------
+
+async function listMicrophones() {
+  if (!navigator.mediaDevices) return;
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  const chosen = view.microphone.value;
+  const options = devices.filter((d) => d.kind === "audioinput").map((d, i) => {
+    const label = d.label || `${texts.microphone} ${i + 1}`;
+    return new Option(label, d.deviceId, false, d.deviceId === chosen);
+  });
+  view.microphone.replaceChildren(new Option(texts.default_microphone, ""), ...options);
+  view.microphone.value = chosen;
+}
+
+async function openMicrophone() {
+  if (!window.isSecureContext || !navigator.mediaDevices) throw { problem: "insecure" };
+  if (!window.AudioWorkletNode) throw { problem: "old_browser" };
+  const deviceId = view.microphone.value ? { exact: view.microphone.value } : undefined;
+  try {
+    return await navigator.mediaDevices.getUserMedia({
+      audio: {
+        deviceId, channelCount: 1, echoCancellation: true, noiseSuppression: true,
+        autoGainControl: true,
+      },
+    });
+  } catch (error) {
+    throw { problem: MEDIA_PROBLEMS[error.name] || "unknown", detail: error.message };
+  }
+}
+
+async function openAudio(stream) {
+  let context = new AudioContext({ sampleRate: 16000, latencyHint: "interactive" });
+  let source;
+  try {
+    source = context.createMediaStreamSource(stream);
+  } catch {
+    // Firefox joins a microphone only to a context of the microphone's own rate.
+    await context.close();
+    context = new AudioContext({ latencyHint: "interactive" });
+    source = context.createMediaStreamSource(stream);
+  }
+  await context.audioWorklet.addModule(page.dataset.worklets);
+  await context.resume();
+  const capture = new AudioWorkletNode(context, "andrea-capture", { numberOfOutputs: 0 });
+  const playout = new AudioWorkletNode(context, "andrea-playout", {
+    numberOfInputs: 0, outputChannelCount: [1],
+  });
+  source.connect(capture);
+  playout.connect(context.destination);
+  return { context, capture, playout };
+}
+
+// --- one call -------------------------------------------------------------------------------
+
+class Call {
+  constructor(stream, audio) {
+    this.stream = stream;
+    this.audio = audio;
+    this.ended = false;
+    this.ready = false;
+    this.startedAt = null;
+    this.partial = { caller: null, agent: null };
+    this.recognition = null;
+    this.socket = this.openSocket();
+    this.timer = setInterval(() => this.tick(), 250);
+    audio.capture.port.onmessage = ({ data }) => this.captured(data);
+    audio.playout.port.onmessage = ({ data }) => this.send({ type: "played", mark: data.played });
+    stream.getAudioTracks()[0].onended = () => {
+      showProblem("microphone_lost");
+      this.hangUp();
+    };
+  }
+
+  openSocket() {
+    const url = new URL(page.dataset.socket, window.location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.searchParams.set("agent", view.agent.value);
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.send({
+      type: "start", sample_rate: 16000,
+      speech_recognition: Boolean(window.SpeechRecognition || window.webkitSpeechRecognition),
+    });
+    socket.onmessage = ({ data }) => this.received(data);
+    socket.onclose = ({ code }) => this.closed(code);
+    return socket;
+  }
+
+  send(message) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+  }
+
+  captured({ pcm, level }) {
+    view.level.style.width = `${Math.min(100, Math.round(Math.sqrt(level) * 160))}%`;
+    if (this.ready && this.socket.readyState === WebSocket.OPEN) this.socket.send(pcm);
+  }
+
+  received(data) {
+    if (data instanceof ArrayBuffer) {
+      this.audio.playout.port.postMessage({ pcm: data }, [data]);
+      return;
+    }
+    const message = JSON.parse(data);
+    const handler = this[`on_${message.type}`];
+    if (handler) handler.call(this, message);
+  }
+
+  on_ready({ call: id, providers }) {
+    this.ready = true;
+    this.startedAt = performance.now();
+    showFacts({ ...providers, call: id });
+    if (providers.recogniser === "browser") this.recognise();
+  }
+
+  on_mark({ name }) { this.audio.playout.port.postMessage({ mark: name }); }
+
+  on_clear() { this.audio.playout.port.postMessage({ clear: true }); }
+
+  on_state({ agent, caller }) {
+    if (agent) { view.state.dataset.state = agent; view.state.textContent = texts.states[agent]; }
+    if (caller) { view.caller.dataset.state = caller; view.caller.textContent = texts.callers[caller]; }
+  }
+
+  on_transcript({ role, text, final }) {
+    if (!text && !this.partial[role]) return;
+    const line = this.partial[role] || addLine(role);
+    line.textContent = text;
+    line.dataset.final = String(final);
+    this.partial[role] = final ? null : line;
+    if (final) line.dataset.pending = "turn";
+    scrollTalk();
+  }
+
+  on_turn({ role, text, heard_text: heard, interrupted, metrics }) {
+    showTurnText(role, text, heard, interrupted);
+    this.partial[role] = null;
+    if (role === "agent" && metrics && metrics.response_latency !== undefined) {
+      showTurnLatency(heard || text, metrics);
+    }
+  }
+
+  on_tool({ name, status }) { if (status === "started") addLine("note", `${texts.tool} ${name}`); }
+
+  on_error({ code, message }) {
+    if (texts.problems[code]) showProblem(code, message);
+    else addLine("note", message);
+  }
+
+  on_ended({ reason }) {
+    addLine("note", `${texts.ended} ${texts.reasons[reason] || reason}`);
+    this.finish();
+  }
+
+  closed(code) {
+    if (this.ended) return;
+    showProblem(CLOSE_PROBLEMS[code] || (this.ready ? "server_gone" : "no_connection"));
+    this.finish();
+  }
+
+  recognise() {
+    const Recognition = window.SpeechRecognition || window.webkitSpeechRecognition;
+    if (!Recognition) { showProblem("no_recognition"); return; }
+    this.recognition = new Recognition();
+    Object.assign(this.recognition, {
+      continuous: true, interimResults: true,
+      lang: view.agent.selectedOptions[0].dataset.language,
+    });
+    this.recognition.onresult = ({ results, resultIndex }) => {
+      for (let i = resultIndex; i < results.length; i += 1) {
+        this.send({ type: "transcript", text: results[i][0].transcript, final: results[i].isFinal });
+      }
+    };
+    this.recognition.onerror = ({ error }) => {
+      if (error === "not-allowed" || error === "service-not-allowed") showProblem("no_recognition");
+    };
+    this.recognition.onend = () => { if (!this.ended) this.recognition.start(); };
+    this.recognition.start();
+  }
+
+  press(digit) { this.send({ type: "dtmf", digit }); addLine("note", `${texts.pressed} ${digit}`); }
+
+  tick() {
+    if (this.startedAt === null) return;
+    const seconds = Math.floor((performance.now() - this.startedAt) / 1000);
+    view.clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  }
+
+  hangUp() {
+    this.send({ type: "hangup" });
+    // The server answers with `ended`; if it cannot, the page does not wait for it.
+    setTimeout(() => { if (!this.ended) this.finish(); }, 3000);
+  }
+
+  finish() {
+    this.ended = true;
+    clearInterval(this.timer);
+    if (this.recognition) this.recognition.stop();
+    this.stream.getTracks().forEach((track) => track.stop());
+    this.audio.context.close();
+    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close();
+    if (call === this) { call = null; setIdle(); }
+  }
+}
+
+// --- what the page shows ----------------------------------------------------------------------
+
+function addLine(role, text = "") {
+  const line = document.createElement("li");
+  line.dataset.role = role;
+  line.textContent = text;
+  view.talk.append(line);
+  scrollTalk();
+  return line;
+}
+
+function scrollTalk() { view.talk.scrollTop = view.talk.scrollHeight; }
+
+// A turn replaces its transcript lines; what an interrupted agent did not get to say is struck out.
+function showTurnText(role, text, heard, interrupted) {
+  const lines = [...view.talk.querySelectorAll(
+    `li[data-role="${role}"][data-pending="turn"], li[data-role="${role}"][data-final="false"]`)];
+  const line = lines.shift() || addLine(role);
+  lines.forEach((other) => other.remove());
+  delete line.dataset.pending;
+  line.dataset.final = "true";
+  line.textContent = role === "agent" ? heard : text;
+  if (!interrupted || role !== "agent") return;
+  const lost = document.createElement("span");
+  lost.className = "unheard";
+  lost.textContent = ` ${text.startsWith(heard) ? text.slice(heard.length).trim() : ""}`;
+  const note = document.createElement("small");
+  note.textContent = texts.interrupted;
+  line.append(lost, note);
+}
+
+const PARTS = [
+  ["endpointing", "endpointing_delay"], ["model", "llm_first_token"], ["voice", "tts_first_audio"],
+];
+
+function showTurnLatency(text, metrics) {
+  view.noTurns.hidden = true;
+  const total = metrics.response_latency;
+  const row = document.createElement("li");
+  const head = document.createElement("div");
+  head.className = "turns__row";
+  const label = document.createElement("span");
+  label.textContent = text;
+  const figure = document.createElement("strong");
+  figure.textContent = `${Math.round(total)} ms`;
+  head.append(label, figure);
+  const bar = document.createElement("div");
+  bar.className = "bar";
+  let left = total;
+  for (const [name, key] of PARTS) {
+    const share = Math.max(0, Math.min(left, metrics[key] || 0));
+    left -= share;
+    bar.append(barPart(name, share, total));
+  }
+  bar.append(barPart("rest", left, total));
+  row.append(head, bar);
+  view.turns.append(row);
+  view.turns.scrollTop = view.turns.scrollHeight;
+}
+
+function barPart(name, share, total) {
+  const part = document.createElement("i");
+  part.className = name;
+  part.style.width = `${total ? (100 * share) / total : 0}%`;
+  part.title = `${texts.parts[name]}: ${Math.round(share)} ms`;
+  return part;
+}
+
+function showFacts(facts) {
+  view.facts.replaceChildren();
+  for (const [key, value] of Object.entries(facts)) {
+    const term = document.createElement("dt");
+    term.textContent = texts.facts[key] || key;
+    const detail = document.createElement("dd");
+    detail.textContent = value;
+    view.facts.append(term, detail);
+  }
+}
+
+function setIdle() {
+  view.start.hidden = false;
+  view.start.disabled = false;
+  view.hangUp.hidden = true;
+  view.keypad.hidden = true;
+  view.level.style.width = "0";
+  view.setup.disabled = false;
+  view.state.dataset.state = "";
+  view.state.textContent = texts.no_call;
+  view.caller.hidden = true;
+}
+
+function setBusy() {
+  hideProblem();
+  view.start.hidden = true;
+  view.hangUp.hidden = false;
+  view.keypad.hidden = false;
+  view.setup.disabled = true;
+  view.caller.hidden = false;
+  view.state.textContent = texts.connecting;
+  view.clock.textContent = "0:00";
+  view.talk.replaceChildren();
+  view.turns.replaceChildren();
+  view.noTurns.hidden = false;
+}
+
+async function startCall() {
+  view.start.disabled = true;
+  hideProblem();
+  let stream = null;
+  try {
+    stream = await openMicrophone();
+    listMicrophones();
+    const audio = await openAudio(stream);
+    setBusy();
+    call = new Call(stream, audio);
+  } catch (error) {
+    if (stream) stream.getTracks().forEach((track) => track.stop());
+    showProblem(error.problem || "unknown", error.problem ? "" : String(error));
+    setIdle();
+  }
+}
+
+view.start.addEventListener("click", startCall);
+view.hangUp.addEventListener("click", () => call && call.hangUp());
+view.keypad.addEventListener("click", ({ target }) => {
+  if (call && target.dataset.digit) call.press(target.dataset.digit);
+});
+window.addEventListener("pagehide", () => call && call.send({ type: "hangup" }));
+if (navigator.mediaDevices) navigator.mediaDevices.addEventListener("devicechange", listMicrophones);
+listMicrophones();
+setIdle();
