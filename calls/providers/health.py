@@ -1,0 +1,85 @@
+"""How each provider is doing, as this process sees it: breaker, latencies, errors by class."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from agents.brain.breaker import CircuitBreaker
+from agents.brain.errors import BadRequest, ProviderError, QuotaExceeded
+
+_KEPT_LATENCIES = 256
+
+Listener = Callable[[str, str, float | None, str], None]
+
+
+@dataclass(slots=True)
+class ProviderHealth:
+    """What one provider did lately with one account. Adapters report each answer to it.
+
+    `latencies` are the newest ones, in ms: for a recogniser from `finish_utterance` to its
+    `Final`, for a voice from the text to the first sound.
+    """
+
+    kind: str
+    name: str
+    breaker: CircuitBreaker
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
+    errors: Counter[str] = field(default_factory=Counter)
+    answers: int = 0
+
+    def succeeded(self, latency: float) -> None:
+        """An answer came, `latency` ms after it was asked for."""
+        self.answers += 1
+        self.latencies.append(latency)
+        self.breaker.succeeded()
+        _tell(self.kind, self.name, latency, "")
+
+    def failed(self, error: ProviderError) -> None:
+        """The provider failed. A request of ours that it refuses says nothing against it."""
+        self.errors[error.code] += 1
+        if isinstance(error, QuotaExceeded):
+            self.breaker.failed(error.retry_after)
+        elif not isinstance(error, BadRequest):
+            self.breaker.failed()
+        _tell(self.kind, self.name, None, error.code)
+
+
+_healths: dict[tuple[str, str, Hashable], ProviderHealth] = {}
+_listeners: list[Listener] = []
+
+
+def health_of(kind: str, name: str, account: Hashable = None) -> ProviderHealth:
+    """The one record of this provider in this process.
+
+    `account` keeps users of different keys apart: a bad key of one is not the other's trouble.
+    """
+    key = (kind, name, account)
+    if key not in _healths:
+        _healths[key] = ProviderHealth(kind, name, CircuitBreaker(f"{kind} {name}"))
+    return _healths[key]
+
+
+def all_healths() -> list[ProviderHealth]:
+    """Everything known so far, for metrics pages."""
+    return list(_healths.values())
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Call `listener(kind, name, latency_ms | None, error_code)` on each report.
+
+    It runs on the event loop of the call, so it must not block. Returns how to stop.
+    """
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def forget_all() -> None:
+    """Start afresh (tests, and after a change of settings)."""
+    _healths.clear()
+
+
+def _tell(kind: str, name: str, latency: float | None, error: str) -> None:
+    for listener in tuple(_listeners):
+        listener(kind, name, latency, error)

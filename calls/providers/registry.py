@@ -1,0 +1,176 @@
+"""Which recognisers and voices a call gets, in which order, and why not the others.
+
+The wished provider comes first, then whatever else there is a key for, the embedded one last.
+One whose circuit breaker is open goes behind the healthy ones; one that cannot do the language
+is left out, except that a call never goes without any.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from calls.providers.health import health_of
+from calls.providers.provider import (
+    BackendT,
+    Credentials,
+    Kind,
+    Provider,
+    RecogniserOptions,
+    RecogniserRequest,
+    RequestT,
+    SynthesiserRequest,
+)
+from calls.providers.stt import RECOGNISERS
+from calls.providers.tts import SYNTHESISERS
+from calls.voice.ports import Recogniser, Synthesiser
+
+__all__ = [
+    "Credentials",
+    "ProviderStatus",
+    "RecogniserOptions",
+    "build_recognisers",
+    "build_synthesisers",
+    "describe",
+    "warm_up",
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """A line of the start banner: what may be used, and why (not)."""
+
+    kind: Kind
+    name: str
+    available: bool
+    reason: str
+
+
+def build_recognisers(
+    *,
+    provider: str,
+    language: str,
+    sample_rate: int,
+    keyterms: Sequence[str] = (),
+    phrases: Sequence[str] = (),
+    credentials: Credentials,
+    options: RecogniserOptions | None = None,
+) -> list[Recogniser]:
+    """Recognisers for one call, in order of preference; never empty, none opened yet."""
+    chain = _chain(RECOGNISERS, wished=provider, language=language, credentials=credentials)
+    return [
+        entry.build(
+            RecogniserRequest(
+                language=language,
+                sample_rate=sample_rate,
+                keyterms=tuple(keyterms),
+                phrases=tuple(phrases),
+                credentials=credentials,
+                options=options or RecogniserOptions(),
+                health=health_of(entry.kind, entry.name, credentials),
+            )
+        )
+        for entry in chain
+    ]
+
+
+def build_synthesisers(
+    *,
+    provider: str,
+    voice: str = "",
+    language: str,
+    speed: float = 1.0,
+    pitch: float = 1.0,
+    style: str = "",
+    style_degree: float = 1.0,
+    lexicon: Mapping[str, str] | None = None,
+    sample_rate: int,
+    credentials: Credentials,
+) -> list[Synthesiser]:
+    """Voices for one call, in order of preference; never empty, none opened yet."""
+    wish = SynthesiserRequest(
+        voice=voice,
+        language=language,
+        speed=speed,
+        pitch=pitch,
+        style=style,
+        style_degree=style_degree,
+        lexicon=dict(lexicon or {}),
+        sample_rate=sample_rate,
+        credentials=credentials,
+        health=health_of("synthesiser", provider, credentials),
+    )
+    chain = _chain(SYNTHESISERS, wished=provider, language=language, credentials=credentials)
+    return [entry.build(_request_for(entry.name, wish, provider)) for entry in chain]
+
+
+def _request_for(name: str, wish: SynthesiserRequest, wished: str) -> SynthesiserRequest:
+    """A voice's name means nothing to another vendor."""
+    return replace(
+        wish,
+        voice=wish.voice if name == wished else "",
+        health=health_of("synthesiser", name, wish.credentials),
+    )
+
+
+def _chain(
+    providers: Sequence[Provider[RequestT, BackendT]],
+    *,
+    wished: str,
+    language: str,
+    credentials: Credentials,
+) -> list[Provider[RequestT, BackendT]]:
+    usable = [
+        entry
+        for entry in providers
+        if not entry.missing(credentials) and (entry.name == wished or not entry.on_request)
+    ]
+    if wished not in {entry.name for entry in usable}:
+        _log_unmet_wish(providers, wished, credentials)
+    able = [entry for entry in usable if not entry.cannot(language)]
+    chosen = able or [entry for entry in usable if entry.last_resort]
+    return sorted(chosen, key=lambda entry: _order(entry, wished, credentials))
+
+
+def _order(
+    entry: Provider[RequestT, BackendT], wished: str, credentials: Credentials
+) -> tuple[bool, bool, bool]:
+    """Healthy before failing, ordinary before last resort, wished before the rest."""
+    breaker = health_of(entry.kind, entry.name, credentials).breaker
+    return breaker.state == "open", entry.last_resort, entry.name != wished
+
+
+def _log_unmet_wish(
+    providers: Iterable[Provider[RequestT, BackendT]], wished: str, credentials: Credentials
+) -> None:
+    reasons = {entry.name: entry.missing(credentials) for entry in providers}
+    reason = reasons.get(wished, f"there is none of that name, only {', '.join(reasons)}")
+    log.warning("provider %s was asked for but cannot be used: %s", wished, reason)
+
+
+def describe(credentials: Credentials, language: str = "") -> list[ProviderStatus]:
+    """What may be used with these credentials and, if given, for this language."""
+    entries: list[Provider[RecogniserRequest, Recogniser]] = list(RECOGNISERS)
+    return [_status(entry, credentials, language) for entry in entries] + [
+        _status(entry, credentials, language) for entry in SYNTHESISERS
+    ]
+
+
+def _status(
+    entry: Provider[RequestT, BackendT], credentials: Credentials, language: str
+) -> ProviderStatus:
+    obstacle = entry.missing(credentials) or (entry.cannot(language) if language else "")
+    return ProviderStatus(entry.kind, entry.name, not obstacle, obstacle or entry.note)
+
+
+def warm_up(credentials: Credentials) -> None:
+    """Load what all calls share (models, voices, SDKs). Blocks: call it at start, in a thread."""
+    for recogniser in RECOGNISERS:
+        if not recogniser.missing(credentials):
+            recogniser.warm_up()
+    for synthesiser in SYNTHESISERS:
+        if not synthesiser.missing(credentials):
+            synthesiser.warm_up()
