@@ -1,0 +1,378 @@
+"""Typed settings of an agent version on one channel: a pydantic model per group.
+
+A version stores one `ChannelProfile` per channel as JSON. Everything that reaches a call goes
+through `parse_profile`, which refuses a bad value by name, with the value and what is allowed.
+Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import phonenumbers
+from annotated_types import Ge, Le, MaxLen
+from django.utils.translation import gettext_noop as _
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+Channel = Literal["browser", "twilio", "telnyx"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+Language = Literal["es", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+Dialect = Literal[
+    "es-ES", "es-MX", "es-AR", "es-CL", "es-CO", "es-PE",
+    "en-US", "en-GB", "en-AU", "en-CA", "en-IE",
+]  # fmt: skip
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
+DEFAULT_DIALECT: dict[Language, Dialect] = {"es": "es-MX", "en": "en-US"}
+
+
+class Settings(BaseModel):
+    """Unknown names are refused and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+def _ms(default: int, low: int, high: int, description: str) -> Any:
+    return Field(default, ge=low, le=high, description=description)
+
+
+class ModelSettings(Settings):
+    """Which language model answers, and how freely."""
+
+    provider: Literal["groq", "embedded"] = Field(
+        "groq",
+        description=_("Who thinks. Without a key, or when it fails, the embedded brain answers."),
+    )
+    model: str = Field(
+        "", max_length=120, description=_("Model id. Empty: the installation's (GROQ_MODEL).")
+    )
+    temperature: float = Field(
+        0.4, ge=0.0, le=2.0, description=_("0 always says the likeliest; higher is freer.")
+    )
+    max_tokens: int = Field(
+        600, ge=32, le=4096, description=_("Longest reply in tokens, hidden reasoning included.")
+    )
+    reasoning_effort: Literal["low", "medium", "high"] = Field(
+        "low", description=_("How long a reasoning model may think before it speaks.")
+    )
+    history_window: int = Field(
+        40, ge=2, le=400, description=_("How many past turns the model is shown.")
+    )
+
+
+class VoiceSettings(Settings):
+    """Who speaks, and how."""
+
+    provider: Literal["azure", "elevenlabs", "openai", "groq", "embedded"] = Field(
+        "azure", description=_("Wished voice provider; the others follow in order if it fails.")
+    )
+    voice: str = Field(
+        "", max_length=120, description=_("Voice name or id. Empty: the provider's default.")
+    )
+    dialect: Dialect = Field("es-MX", description=_("Language and country of the voice."))
+    speed: float = Field(1.0, ge=0.5, le=2.0, description=_("1 is the voice's own pace."))
+    pitch: float = Field(0.0, ge=-50.0, le=50.0, description=_("Percent above or below its own."))
+    style: str = Field("", max_length=60, description=_("Speaking style, where the voice has any."))
+    style_degree: float = Field(1.0, ge=0.01, le=2.0, description=_("How strongly it shows."))
+    lexicon: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=500,
+        description=_("How to say a word: `word = how it sounds`, one a line."),
+    )
+
+    @field_validator("lexicon")
+    @classmethod
+    def _no_empty_words(cls, lexicon: dict[str, str]) -> dict[str, str]:
+        for word, sound in lexicon.items():
+            if not word.strip() or not sound.strip():
+                raise ValueError(f"{word!r} = {sound!r}: both sides need a text")
+        return lexicon
+
+
+class TurnSettings(Settings):
+    """Every parameter of turn-taking; names and defaults are those of `TurnOptions`."""
+
+    vad_threshold: float = Field(
+        0.5, ge=0.05, le=0.95, description=_("Speech probability from which it counts as speech.")
+    )
+    vad_min_speech: int = _ms(60, 20, 1000, _("Speech starts after this much of it."))
+    vad_min_silence: int = _ms(250, 50, 3000, _("Speech stops after this much silence."))
+    vad_prefix: int = _ms(
+        300, 0, 1000, _("Sound kept from before the start, for the first letter.")
+    )
+    noise_adaptation: bool = Field(True, description=_("Follow the noise of the line."))
+    endpointing_min: int = _ms(400, 50, 5000, _("Wait after speech when the caller seems done."))
+    endpointing_max: int = _ms(2500, 200, 10000, _("Wait when the caller does not seem done."))
+    endpointing_adaptive: bool = Field(True, description=_("Follow this caller's own pauses."))
+    endpointing_dictation: int = _ms(1500, 200, 10000, _("Wait while a number is dictated."))
+    bargein: bool = Field(True, description=_("Callers may interrupt the agent."))
+    bargein_min_duration: int = _ms(400, 50, 5000, _("Speech that makes an interruption."))
+    bargein_min_words: int = Field(
+        0, ge=0, le=20, description=_("Words that make an interruption; 0: duration alone.")
+    )
+    backchannels: tuple[str, ...] | None = Field(
+        None,
+        max_length=100,
+        description=_("Words that never interrupt, one a line. Empty: the language's own list."),
+    )
+    false_interruption_timeout: int = _ms(
+        1500, 200, 10000, _("Interrupted without words: go on speaking after this long.")
+    )
+    greeting_protected: int = _ms(
+        0, 0, 30000, _("Start of the greeting that cannot be interrupted.")
+    )
+    preemptive: bool = Field(True, description=_("Prepare the reply before the caller has ended."))
+    away_after: int = _ms(10000, 2000, 120000, _("Silence after which the caller is asked again."))
+    away_prompts: int = Field(
+        2, ge=0, le=10, description=_("How often a silent caller is asked before the goodbye.")
+    )
+    caller_turn_limit: int = _ms(60000, 5000, 600000, _("Longest uninterrupted turn of a caller."))
+    max_duration: int = _ms(1800000, 30000, 14400000, _("Longest call; then goodbye."))
+    transcript_timeout: int = _ms(3000, 500, 20000, _("Speech without a transcript: ask again."))
+    first_token_timeout: int = _ms(4000, 500, 20000, _("Wait for the model before the next one."))
+    first_audio_timeout: int = _ms(3000, 500, 20000, _("Wait for the voice before the next one."))
+    filler_after: int = _ms(1200, 300, 10000, _("Slow answer: say a short filler after this long."))
+    send_timeout: int = _ms(
+        5000, 500, 30000, _("A line that takes no sound for this long is lost.")
+    )
+
+    @model_validator(mode="after")
+    def _min_is_not_over_max(self) -> TurnSettings:
+        if self.endpointing_min > self.endpointing_max:
+            raise ValueError(
+                f"endpointing_min is {self.endpointing_min}; it may not exceed "
+                f"endpointing_max, which is {self.endpointing_max}"
+            )
+        return self
+
+
+class TranscriberSettings(Settings):
+    """Who listens, for what, and when a turn is over."""
+
+    provider: Literal["azure", "groq", "openai", "embedded", "browser"] = Field(
+        "azure", description=_("Wished recogniser; the others follow in order if it fails.")
+    )
+    languages: tuple[Dialect, ...] = Field(
+        ("es-MX",),
+        max_length=4,
+        description=_("What callers speak; first is likeliest."),
+    )
+    keyterms: tuple[Annotated[str, MaxLen(80)], ...] = Field(
+        (), max_length=200, description=_("Names and terms to expect, one a line.")
+    )
+    denoising: Literal["none", "spectral", "rnnoise"] = Field(
+        "none", description=_("Clean the caller's sound before it is recognised.")
+    )
+    turns: TurnSettings = Field(default_factory=TurnSettings, title=_("Turn-taking"))
+
+    @field_validator("languages")
+    @classmethod
+    def _at_least_one(cls, languages: tuple[Dialect, ...]) -> tuple[Dialect, ...]:
+        if not languages:
+            raise ValueError("at least one language is needed")
+        return languages
+
+
+class TransferTarget(Settings):
+    """A person or desk to whom calls may be handed."""
+
+    name: str = Field(min_length=1, max_length=60)
+    number: str = Field(max_length=32)
+    description: str = Field("", max_length=200)
+
+    @field_validator("number")
+    @classmethod
+    def _is_a_real_number(cls, number: str) -> str:
+        return e164(number)
+
+
+def e164(number: str) -> str:
+    """`number` in E.164 form. ValueError when it is not a possible international number."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        raise ValueError(
+            f"{number!r} is not an international number such as +525512345678"
+        ) from None
+    if not phonenumbers.is_valid_number(parsed):
+        raise ValueError(f"{number!r} is not a number that exists in its country's plan")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+class FunctionSettings(Settings):
+    """What the agent may do besides speaking."""
+
+    hang_up: bool = Field(True, description=_("The agent may end the call."))
+    dtmf: bool = Field(False, description=_("The agent may press keys."))
+    transfer_targets: tuple[TransferTarget, ...] = Field(
+        (),
+        max_length=50,
+        description=_("People to transfer to: `name = +number (when to use it)`, one a line."),
+    )
+    hand_off_agents: tuple[Annotated[str, MaxLen(60)], ...] = Field(
+        (), max_length=50, description=_("Slugs of other agents that may take over, one a line.")
+    )
+
+    @field_validator("transfer_targets")
+    @classmethod
+    def _names_differ(cls, targets: tuple[TransferTarget, ...]) -> tuple[TransferTarget, ...]:
+        seen: set[str] = set()
+        for target in targets:
+            if target.name.casefold() in seen:
+                raise ValueError(f"{target.name!r} is there twice; names must differ")
+            seen.add(target.name.casefold())
+        return targets
+
+
+class AdvancedSettings(Settings):
+    """Recording, background sound, and what to say to a silent caller."""
+
+    recording: bool = Field(True, description=_("Record both sides of the call."))
+    ambience: Literal["none", "office", "cafe"] = Field(
+        "none", description=_("Background sound under the agent.")
+    )
+    ambience_volume: float = Field(
+        0.2, ge=0.0, le=1.0, description=_("0 is silent, 1 as loud as the voice.")
+    )
+    idle_messages: tuple[Annotated[str, MaxLen(300)], ...] = Field(
+        (), max_length=10, description=_("Said in turn to a silent caller. Empty: the usual ones.")
+    )
+
+
+class ChannelProfile(Settings):
+    """Everything one channel needs to know about an agent version."""
+
+    model: ModelSettings = Field(default_factory=ModelSettings, title=_("Model"))
+    voice: VoiceSettings = Field(default_factory=VoiceSettings, title=_("Voice"))
+    transcriber: TranscriberSettings = Field(
+        default_factory=TranscriberSettings, title=_("Transcriber")
+    )
+    functions: FunctionSettings = Field(default_factory=FunctionSettings, title=_("Functions"))
+    advanced: AdvancedSettings = Field(default_factory=AdvancedSettings, title=_("Advanced"))
+
+
+def default_profile(language: Language) -> ChannelProfile:
+    """The profile of a new version: all defaults, in the language's usual dialect."""
+    dialect = DEFAULT_DIALECT[language]
+    return ChannelProfile(
+        voice=VoiceSettings(dialect=dialect), transcriber=TranscriberSettings(languages=(dialect,))
+    )
+
+
+# --- reading, with reasons ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refused value: where (`transcriber.turns.vad_threshold`) and why."""
+
+    path: str
+    message: str
+
+
+class InvalidProfile(ValueError):
+    """A profile holds values that are not allowed; `problems` lists every one of them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+def parse_profile(data: Mapping[str, Any]) -> ChannelProfile:
+    """Read stored or typed settings; raise InvalidProfile with every fault at once."""
+    try:
+        return ChannelProfile.model_validate(data)
+    except ValidationError as error:
+        raise InvalidProfile([_problem(each) for each in error.errors()]) from None
+
+
+def parse_profiles(data: Mapping[str, Any]) -> dict[Channel, ChannelProfile]:
+    """One profile for every channel; raise InvalidProfile for a fault, a gap or an extra one."""
+    problems = [
+        Problem(name, f"{name!r} is no channel; channels are {', '.join(CHANNELS)}")
+        for name in data
+        if name not in CHANNELS
+    ]
+    profiles: dict[Channel, ChannelProfile] = {}
+    for channel in CHANNELS:
+        try:
+            profiles[channel] = parse_profile(data.get(channel, {}))
+        except InvalidProfile as error:
+            problems += [
+                Problem(f"{channel}.{p.path}", f"{channel}: {p.message}") for p in error.problems
+            ]
+    if problems:
+        raise InvalidProfile(problems)
+    return profiles
+
+
+def _problem(error: Any) -> Problem:
+    path = ".".join(str(part) for part in error["loc"])
+    field = field_at(error["loc"])
+    names = [part for part in error["loc"] if isinstance(part, str)]
+    name = names[-1] if names else "profile"
+    return Problem(path, _sentence(name, error, field))
+
+
+def _sentence(name: str, error: Any, field: FieldInfo | None) -> str:
+    value, kind = error["input"], error["type"]
+    if kind == "extra_forbidden":
+        return f"{name!r} is not a setting"
+    if kind == "missing":
+        return f"{name} is missing"
+    if kind in {"value_error", "assertion_error"}:
+        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
+    allowed = allowed_values(field) if field is not None else ""
+    return f"{name} is {value!r}; " + (f"allowed is {allowed}" if allowed else error["msg"])
+
+
+def allowed_values(field: FieldInfo) -> str:
+    """What a field takes, in words: `0.05 to 0.95`, `none, office or cafe`, `yes or no`."""
+    choices = [str(choice) for choice in literal_choices(field.annotation)]
+    if choices:
+        return f"{', '.join(choices[:-1])} or {choices[-1]}"
+    low = next((m.ge for m in field.metadata if isinstance(m, Ge)), None)
+    high = next((m.le for m in field.metadata if isinstance(m, Le)), None)
+    if low is not None and high is not None:
+        whole = "a whole number, " if field.annotation is int else ""
+        return f"{whole}{low} to {high}"
+    if field.annotation is bool:
+        return "true or false"
+    longest = next((m.max_length for m in field.metadata if isinstance(m, MaxLen)), None)
+    return f"at most {longest} long" if longest is not None else ""
+
+
+def literal_choices(annotation: Any) -> tuple[Any, ...]:
+    """The values of a Literal, or of the Literal inside a tuple; else nothing."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return literal_choices(get_args(annotation)[0])
+    return ()
+
+
+def field_at(
+    path: tuple[str | int, ...], model: type[BaseModel] = ChannelProfile
+) -> FieldInfo | None:
+    """The field that a path of names leads to; list positions are skipped."""
+    field: FieldInfo | None = None
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return None
+        model = _inner_model(field.annotation) or model
+    return field
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = get_args(annotation)
+    return _inner_model(inner[0]) if inner else None
