@@ -74,9 +74,10 @@ class RecogniserRequest:
 class SynthesiserRequest:
     """What a voice is built from.
 
-    `voice` is the vendor's own name, empty for the default of the language, and meant for the
-    wished provider only: the others get an empty one. `speed` and `pitch` are factors round 1,
-    `style_degree` is Azure's (0.01 to 2), `lexicon` maps written forms to how they are spoken.
+    `voice` is a voice's name at the wished provider, `female`, `male`, or empty for the default
+    of the language; the other providers choose the voice most like it (`tts/voices.py`). `speed`
+    is a factor round 1, `pitch` in percent round 0, `style_degree` is Azure's (0.01 to 2),
+    `lexicon` maps written forms to how they are spoken.
     """
 
     voice: str

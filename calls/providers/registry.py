@@ -83,7 +83,7 @@ def build_synthesisers(
     voice: str = "",
     language: str,
     speed: float = 1.0,
-    pitch: float = 1.0,
+    pitch: float = 0.0,
     style: str = "",
     style_degree: float = 1.0,
     lexicon: Mapping[str, str] | None = None,
@@ -104,16 +104,10 @@ def build_synthesisers(
         health=health_of("synthesiser", provider, credentials),
     )
     chain = _chain(SYNTHESISERS, wished=provider, language=language, credentials=credentials)
-    return [entry.build(_request_for(entry.name, wish, provider)) for entry in chain]
-
-
-def _request_for(name: str, wish: SynthesiserRequest, wished: str) -> SynthesiserRequest:
-    """A voice's name means nothing to another vendor."""
-    return replace(
-        wish,
-        voice=wish.voice if name == wished else "",
-        health=health_of("synthesiser", name, wish.credentials),
-    )
+    return [
+        entry.build(replace(wish, health=health_of("synthesiser", entry.name, credentials)))
+        for entry in chain
+    ]
 
 
 def _chain(
