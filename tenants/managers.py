@@ -1,0 +1,52 @@
+"""A manager that fails closed: no current tenant, no query.
+
+It raises where every query starts, in `get_queryset`, so that `.exists()`, aggregates,
+asynchronous iteration, bulk operations and related managers need no case of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import models
+
+from tenants.context import current_tenant_id
+
+if TYPE_CHECKING:
+    from tenants.models import TenantOwned
+
+M = TypeVar("M", bound="TenantOwned", covariant=True)
+
+
+class TenantQuerySet(models.QuerySet[M]):
+    """Rows of the current tenant. Derive an app's own querysets from it."""
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """As Django's; every object takes the current tenant or is refused (WrongTenant)."""
+        objects = list(objs)
+        for item in objects:
+            item.claim_tenant()
+        return super().bulk_create(objects, *args, **kwargs)
+
+    def bulk_update(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> int:
+        """As Django's; an object of another tenant is refused (WrongTenant)."""
+        objects = list(objs)
+        for item in objects:
+            item.claim_tenant()
+        return super().bulk_update(objects, *args, **kwargs)
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
+
+
+class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: ignore[misc]
+    """`objects` of every tenant model. Raises NoTenant outside a tenant.
+
+    With a queryset of your own: `objects = TenantManager.from_queryset(CallQuerySet)()`.
+    """
+
+    def get_queryset(self) -> TenantQuerySet[Any]:
+        tenant_id = current_tenant_id(self.model._meta.label)
+        queryset: TenantQuerySet[Any] = super().get_queryset().filter(tenant_id=tenant_id)
+        return queryset

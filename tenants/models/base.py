@@ -1,0 +1,120 @@
+"""What every row of a tenant has in common."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django import forms
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tenants.context import current_tenant_id
+from tenants.errors import WrongTenant
+from tenants.managers import TenantManager
+
+
+class TenantOwned(models.Model):
+    """A row which belongs to one tenant, and which nobody else's transaction can see.
+
+    Every concrete subclass needs `EnableTenantRLS` in its migration, and
+    `CompositeTenantForeignKey` for each foreign key to another tenant model;
+    `manage.py check` fails without them.
+    """
+
+    tenant = models.ForeignKey(
+        "tenants.Tenant",
+        on_delete=models.PROTECT,
+        related_name="+",
+        editable=False,
+        verbose_name=_("tenant"),
+    )
+
+    objects: ClassVar[TenantManager] = TenantManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+        default_manager_name = "objects"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.claim_tenant()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self.claim_tenant()
+        return super().delete(*args, **kwargs)
+
+    def claim_tenant(self) -> None:
+        """Take the current tenant, or raise WrongTenant if this row has another one.
+
+        Objects that this row refers to are checked too, as far as they are at hand; the
+        database checks them all.
+        """
+        current = current_tenant_id(self._meta.label)
+        if self.tenant_id is None:
+            self.tenant_id = current
+        _require(self, current)
+        for field in self._meta.concrete_fields:
+            related = self._state.fields_cache.get(field.name)
+            if isinstance(related, TenantOwned):
+                _require(related, current)
+
+
+def _require(row: TenantOwned, current: int) -> None:
+    if row.tenant_id != current:
+        raise WrongTenant(row._meta.label, wanted=row.tenant_id, current=current)
+
+
+class TenantModel(TenantOwned):
+    """A tenant's row with a public identifier and its times; what most models derive from.
+
+    The public identifier is unique over all tenants: it is drawn at random, and a key that
+    an outsider holds (a widget's agent) has to lead to one row.
+    """
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    class Meta(TenantOwned.Meta):
+        abstract = True
+
+
+class _TenantChoiceField(forms.ModelChoiceField):
+    """Asks for its choices when a form is used, not when its class is defined."""
+
+    def __init__(self, *args: Any, model: type[TenantOwned], **kwargs: Any) -> None:
+        self._model = model
+        self._limit: Any = None
+        super().__init__(*args, queryset=None, **kwargs)
+
+    def _get_queryset(self) -> Any:
+        return self._queryset if self._queryset is not None else self._model.objects.all()
+
+    def _set_queryset(self, queryset: Any) -> None:
+        self._queryset = None if queryset is None else queryset.all()
+        self.widget.choices = self.choices
+
+    queryset = property(_get_queryset, _set_queryset)
+
+
+class TenantForeignKey(models.ForeignKey[Any, Any]):
+    """A foreign key to another tenant model, usable in a form class made outside a tenant.
+
+    A plain ForeignKey is as safe (the composite constraint is a migration operation), but
+    Django asks the manager for its choices when a ModelForm is *defined*, where there is no
+    tenant yet and the manager refuses.
+    """
+
+    def formfield(self, **kwargs: Any) -> Any:
+        return models.Field.formfield(
+            self,
+            **{
+                "form_class": _TenantChoiceField,
+                "model": self.remote_field.model,
+                "to_field_name": self.remote_field.field_name,
+                "blank": self.blank,
+                **kwargs,
+            },
+        )

@@ -1,0 +1,116 @@
+"""Two tenants and three people always exist: owner, staff, outsider. See `tests/databases.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.test import Client, TransactionTestCase
+
+from tenants.db import close_bridge, tenant_transaction
+from tenants.models import ApiKey, Membership, Role, Tenant, User
+from tests import databases
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
+    """Replaces pytest-django's, which would create and use the database with one role."""
+    with django_db_blocker.unblock(), databases.test_database(worker_id) as name:
+        TransactionTestCase._fixture_teardown = lambda _case: _flush(name)  # type: ignore[method-assign]
+        yield
+        close_bridge()
+
+
+def _flush(name: str) -> None:
+    close_bridge()
+    databases.flush(name)
+
+
+@pytest.fixture(scope="session")
+def worker_id(request: pytest.FixtureRequest) -> str:
+    """The xdist worker's name, or `main` without xdist."""
+    return getattr(request.config, "workerinput", {}).get("workerid", "main")
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    """The tenant that owner and staff work for."""
+    return Tenant.objects.create(name="Spirit Tours", slug="spirit", language="es")
+
+
+@pytest.fixture
+def other_tenant(db: None) -> Tenant:
+    """The tenant that the outsider works for."""
+    return Tenant.objects.create(name="Rival Travel", slug="rival", language="en")
+
+
+@pytest.fixture
+def make_member(db: None) -> Callable[..., User]:
+    """Create a user with a role in a tenant: `make_member(tenant, Role.ANALYST)`."""
+
+    def make(tenant: Tenant, role: str, email: str | None = None) -> User:
+        user = User.objects.create_user(email or f"{role}@{tenant.slug}.example", PASSWORD)
+        with tenant_transaction(tenant.id):
+            Membership.objects.create(user=user, role=role)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def owner(tenant: Tenant, make_member: Callable[..., User]) -> User:
+    """Owner of `tenant`."""
+    return make_member(tenant, Role.OWNER)
+
+
+@pytest.fixture
+def staff(tenant: Tenant, make_member: Callable[..., User]) -> User:
+    """Staff of `tenant`."""
+    return make_member(tenant, Role.STAFF)
+
+
+@pytest.fixture
+def outsider(other_tenant: Tenant, make_member: Callable[..., User]) -> User:
+    """Owner of `other_tenant`: may do everything there and nothing in `tenant`."""
+    return make_member(other_tenant, Role.OWNER)
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """An operator of the installation, who works in the back office."""
+    return User.objects.create_superuser("operator@andrea.example", PASSWORD)
+
+
+@pytest.fixture
+def in_tenant(tenant: Tenant) -> Iterator[Tenant]:
+    """The test runs inside `tenant`."""
+    with tenant_transaction(tenant.id):
+        yield tenant
+
+
+@pytest.fixture
+def make_api_key(db: None) -> Callable[..., str]:
+    """Create an API key and return its text: `make_api_key(tenant, ["calls.view"])`."""
+
+    def make(tenant: Tenant, scopes: list[str], **fields: Any) -> str:
+        with tenant_transaction(tenant.id):
+            key = ApiKey(name="test", scopes=scopes, **fields)
+            text = key.draw_secret()
+            key.save()
+        return text
+
+    return make
+
+
+@pytest.fixture
+def login(client: Client) -> Callable[[User], Client]:
+    """Log a user in on the test client: `login(staff).get("/")`."""
+
+    def log_in(user: User) -> Client:
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return log_in

@@ -1,0 +1,137 @@
+"""The suite's database: migrated once by the owner, copied for each worker, used as the app role.
+
+`default` points at the copy with the application's role, exactly as in production, so a
+test that can read another tenant's rows is a hole and not an artefact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+
+_LOCK = 0x616E64726561  # one builder of the template at a time, over all workers
+_KEPT = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def owner_connection(database: str) -> psycopg.Connection[Any]:
+    """A connection as the tables' owner, beside Django's, in autocommit."""
+    wanted = settings.DATABASES["owner"]
+    parameters = {
+        "host": wanted["HOST"],
+        "port": wanted["PORT"],
+        "user": wanted["USER"],
+        "password": wanted["PASSWORD"],
+    }
+    given = {key: value for key, value in parameters.items() if value}
+    return psycopg.connect(dbname=database, autocommit=True, **given)
+
+
+@contextmanager
+def test_database(worker: str) -> Iterator[str]:
+    """A migrated database for this worker; both aliases point at it while the block runs."""
+    original = {alias: settings.DATABASES[alias]["NAME"] for alias in ("default", "owner")}
+    name = f"test_{original['default']}_{worker}"
+    template = f"test_{original['default']}_template_{_fingerprint()}"
+    with owner_connection(original["owner"]) as maintenance:
+        maintenance.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        _ensure_template(maintenance, template)
+        _drop(maintenance, name)
+        maintenance.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        maintenance.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        _point_at(name)
+        try:
+            yield name
+        finally:
+            connections.close_all()
+            _drop(maintenance, name)
+            for alias, database in original.items():
+                connections[alias].settings_dict["NAME"] = database
+
+
+def _fingerprint() -> str:
+    """A name for the schema: it changes with any migration, or the way they are applied."""
+    digest = hashlib.sha256()
+    for config in sorted(apps.get_app_configs(), key=lambda config: config.label):
+        for path in sorted(Path(config.path).glob("migrations/*.py")):
+            digest.update(f"{config.label}/{path.name}".encode())
+            digest.update(path.read_bytes())
+    for path in ("rls.py", "roles.py"):
+        digest.update((Path(apps.get_app_config("tenants").path) / path).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _ensure_template(maintenance: psycopg.Connection[Any], template: str) -> None:
+    known = [
+        name
+        for (name,) in maintenance.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s",
+            [template.rsplit("_", 1)[0].replace("_", r"\_") + r"\_%"],
+        )
+    ]
+    if template in known:
+        return
+    for stale in known:
+        _drop(maintenance, stale)
+    building = f"{template}_new"
+    maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(building)))
+    maintenance.execute(
+        sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(building))
+    )
+    _point_at(building)
+    call_command("migrate", verbosity=0, interactive=False)
+    connections.close_all()
+    maintenance.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+            sql.Identifier(building), sql.Identifier(template)
+        )
+    )
+
+
+def _point_at(name: str) -> None:
+    connections.close_all()
+    for alias in ("default", "owner"):
+        connections[alias].settings_dict["NAME"] = name
+
+
+def _drop(maintenance: psycopg.Connection[Any], name: str) -> None:
+    maintenance.execute(
+        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    )
+
+
+@cache
+def _owner_of(name: str) -> psycopg.Connection[Any]:
+    return owner_connection(name)
+
+
+def flush(name: str) -> None:
+    """Empty every table that a test has filled, as the owner: the app role may not TRUNCATE.
+
+    A table is asked for its size, because row-level security hides its rows from the owner
+    as well. Content types and permissions stay.
+    """
+    owner = _owner_of(name)
+    filled = owner.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_relation_size(oid) > 0 "
+        "AND relnamespace = 'public'::regnamespace"
+    )
+    tables = [sql.Identifier(table) for (table,) in filled if table not in _KEPT]
+    if tables:
+        owner.execute(
+            sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(tables))
+        )
