@@ -117,9 +117,9 @@ def lock() -> None:
     """Resolve pyproject.toml into requirements.txt and requirements-dev.txt."""
     command = [
         *installer(), "compile", "--quiet", "--universal", "--python-version", "3.11",
-        "--no-emit-index-url", "--no-header", "--no-annotate", "pyproject.toml",
+        "--no-emit-index-url", "--no-header", "--no-annotate",
     ]  # fmt: skip
-    run([*command, "-o", "requirements.txt"], doing="resolve the requirements")
+    run([*command, "pyproject.toml", "-o", "requirements.txt"], doing="resolve the requirements")
     run(
         [*command, "--group", "dev", "-c", "requirements.txt", "-o", "requirements-dev.txt"],
         doing="resolve the development requirements",

@@ -44,10 +44,7 @@ def steps() -> list[Step]:
         Step("types (mypy)", [BIN / "mypy", "."]),
         Step("system checks", [*manage, "check", "--fail-level", "WARNING"]),
         Step("migrations", [*manage, "makemigrations", "--check", "--dry-run"]),
-        Step(
-            "house rules",
-            [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/config/test_house_rules.py"],
-        ),
+        Step("house rules", [python, "-m", "pytest", "-q", "tests/config/test_house_rules.py"]),
         Step("templates (djlint)", [BIN / "djlint", "templates", "--lint", "--quiet"]),
         Step("floors (import-linter)", [BIN / "lint-imports", "--no-cache"]),
         Step("style (ruff)", [BIN / "ruff", "check", "."]),
