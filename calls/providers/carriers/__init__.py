@@ -1,0 +1,1 @@
+"""Telephone carriers: what each says on the wire, one package per carrier, no framework."""

@@ -1,0 +1,121 @@
+"""The page's own media protocol: PCM16 at 16 kHz as binary, everything else as JSON text.
+
+From the page: binary sound (20 ms a message), `start` first, `played` with the mark that the
+worklet has played up to, `dtmf`, `transcript` (where the page itself recognises), `hangup`.
+To the page: binary sound, `mark`, `clear`, and whatever the page shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.dtmf import tones
+from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
+from calls.providers.carriers.socket import (
+    DEFAULT_LIMITS,
+    Limits,
+    SocketStream,
+    key_pressed,
+    parse,
+)
+from calls.voice.ports import Closed, Mark, MediaEvent
+
+SAMPLE_RATE = 16000
+_TEXT_LIMIT = 2000
+
+Heard = Callable[[str, bool], None]
+
+
+async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Read the page's `start`.
+
+    Raises MediaFault (not in time, another sample rate, sound before it) and StreamGone.
+    """
+    try:
+        async with asyncio.timeout(limits.start_seconds):
+            message = await receive()
+    except TimeoutError:
+        raise MediaFault(
+            Fault.MISSING_START, f"no start message within {limits.start_seconds:g} s"
+        ) from None
+    if message["type"] == "websocket.disconnect":
+        raise StreamGone
+    text = message.get("text")
+    if text is None or len(text) > limits.message_bytes:
+        raise MediaFault(Fault.MISSING_START, "the first message has to be the start, as JSON")
+    start = parse(text)
+    if start.get("type") != "start":
+        raise MediaFault(Fault.MISSING_START, f"{str(start.get('type'))[:20]!r} came before start")
+    if str(start.get("sample_rate")) != str(SAMPLE_RATE):
+        raise MediaFault(
+            Fault.WRONG_FORMAT,
+            f"{str(start.get('sample_rate'))[:20]} Hz; the page has to send {SAMPLE_RATE} Hz",
+        )
+
+
+class BrowserMedia(SocketStream):
+    """The media stream of one call from a page, from its start message on.
+
+    `on_transcript` gets what the page itself recognised: the text, and whether it is final.
+    """
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        *,
+        on_transcript: Heard | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(receive, send, sample_rate=SAMPLE_RATE, limits=limits, **kwargs)
+        self._on_transcript = on_transcript
+
+    def _take_bytes(self, data: bytes) -> MediaEvent | None:
+        if len(data) % 2:
+            raise MediaFault(Fault.MALFORMED, f"{len(data)} bytes are no whole 16-bit samples")
+        return self._place(data, None)
+
+    def _take_text(self, text: str) -> MediaEvent | None:
+        message = parse(text)
+        kind = message.get("type")
+        if kind == "played":
+            return Mark(str(message.get("mark", "")))
+        if kind == "dtmf":
+            return key_pressed(message)
+        if kind == "transcript":
+            self._hear(message)
+            return None
+        return Closed("caller_hung_up") if kind == "hangup" else None
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        text = message.get("text")
+        if not isinstance(text, str) or len(text) > _TEXT_LIMIT:
+            raise MediaFault(Fault.MALFORMED, f"a transcript is a text of {_TEXT_LIMIT} at most")
+        if self._on_transcript is not None:
+            self._on_transcript(text, message.get("final") is True)
+
+    async def send(self, pcm: bytes) -> None:
+        """Have the page play PCM16 at 16 kHz after what it has already."""
+        await self._put({"type": "websocket.send", "bytes": pcm})
+
+    async def mark(self, name: str) -> None:
+        """Ask to be told when all sound sent so far has been played."""
+        await self.send_json({"type": "mark", "name": name})
+
+    async def clear(self) -> None:
+        """Have the page throw away what it has not played."""
+        await self.send_json({"type": "clear"})
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Let the caller hear the keys: behind a page there is nobody to press them for."""
+        await self.send(tones(digits, SAMPLE_RATE))
+
+    async def send_json(self, message: dict[str, Any]) -> None:
+        """Tell the page something that it shows."""
+        await self.send_text(orjson.dumps(message).decode())

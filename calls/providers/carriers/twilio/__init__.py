@@ -1,0 +1,1 @@
+"""Twilio: signed webhooks, TwiML and Media Streams."""
