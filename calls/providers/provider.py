@@ -104,7 +104,7 @@ def _nothing_to_load() -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # a generic alias of a frozen class with slots cannot be called
 class Provider(Generic[RequestT, BackendT]):
     """One way to recognise or to speak.
 

@@ -1,5 +1,6 @@
 """Voices: text in, sound out. One file per vendor, each with its `PROVIDER`."""
 
 from calls.providers.provider import SynthesiserProvider
+from calls.providers.tts import embedded
 
-SYNTHESISERS: tuple[SynthesiserProvider, ...] = ()
+SYNTHESISERS: tuple[SynthesiserProvider, ...] = (embedded.PROVIDER,)
