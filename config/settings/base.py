@@ -27,10 +27,12 @@ def database(url: str) -> dict[str, object]:
     }
 
 
-_app_url, _owner_url = env.DATABASE_URL, env.DATABASE_OWNER_URL
-if not _app_url:
-    _app_url, _owner_url = embedded.start_postgres(env.DATA_DIR)
-REDIS_URL = env.REDIS_URL or embedded.start_redis(env.DATA_DIR)
+_app_url, _owner_url, REDIS_URL = env.DATABASE_URL, env.DATABASE_OWNER_URL, env.REDIS_URL
+if not (_app_url and REDIS_URL):
+    _servers = embedded.join(env.DATA_DIR)
+    if not _app_url:
+        _app_url, _owner_url = _servers.app, _servers.owner
+    REDIS_URL = REDIS_URL or _servers.redis
 
 # `default` is the application's role (owns nothing, no BYPASSRLS); `owner` runs migrations.
 DATABASES = {"default": database(_app_url), "owner": database(_owner_url)}
