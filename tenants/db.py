@@ -14,19 +14,21 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, models, transaction
 
 from tenants.context import maybe_tenant_id, use_tenant
 from tenants.errors import WrongTenant
-from tenants.models.base import TenantOwned
 from tenants.rls import lookup_key
+
+if TYPE_CHECKING:
+    from tenants.models.base import TenantOwned
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound=TenantOwned)
+M = TypeVar("M", bound="TenantOwned")
 
 _THREADS_DEFAULT = 8
 _pool_lock = threading.Lock()
@@ -89,7 +91,7 @@ def lookup(
     """
     column = model._meta.get_field(field).column  # type: ignore[union-attr]
     key = lookup_key(model._meta.db_table, str(column), value)
-    rows = models.QuerySet(model, using=using).filter(**{field: value})
+    rows: models.QuerySet[M] = models.QuerySet(model, using=using).filter(**{field: value})
     with transaction.atomic(using=using), _transaction_setting("app.lookup", key, using):
         yield rows
 

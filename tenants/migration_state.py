@@ -38,10 +38,11 @@ class Ledger:
                 fields.add(operation.new_name)
 
     def _move(self, old: ModelKey, new: ModelKey | None) -> None:
-        for table in (self.policies, self.composites):
-            entry: Any = table.pop(old, None)  # type: ignore[attr-defined]
+        tables: tuple[dict[ModelKey, Any], ...] = (self.policies, self.composites)
+        for table in tables:
+            entry = table.pop(old, None)
             if entry is not None and new is not None:
-                table[new] = entry  # type: ignore[index]
+                table[new] = entry
 
 
 def read_ledger(loader: MigrationLoader | None = None) -> Ledger:

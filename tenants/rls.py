@@ -111,7 +111,7 @@ class EnableTenantRLS(TableOperation):
 
     def _lookup_policy(self, meta: Options[Any], editor: BaseDatabaseSchemaEditor) -> str:
         table = editor.quote_name(meta.db_table)
-        column = meta.get_field(str(self.lookup)).column  # type: ignore[union-attr]
+        column = str(meta.get_field(str(self.lookup)).column)  # type: ignore[union-attr]
         key = lookup_key(meta.db_table, column, "")
         return (
             f"CREATE POLICY {LOOKUP_POLICY} ON {table} FOR SELECT "

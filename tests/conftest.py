@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery staple"
 def django_db_setup(django_db_blocker: Any, worker_id: str) -> Iterator[None]:
     """Replaces pytest-django's, which would create and use the database with one role."""
     with django_db_blocker.unblock(), databases.test_database(worker_id) as name:
-        TransactionTestCase._fixture_teardown = lambda _case: _flush(name)  # type: ignore[method-assign]
+        setattr(TransactionTestCase, "_fixture_teardown", lambda _case: _flush(name))  # noqa: B010
         yield
         close_bridge()
 
@@ -32,7 +32,7 @@ def _flush(name: str) -> None:
 @pytest.fixture(scope="session")
 def worker_id(request: pytest.FixtureRequest) -> str:
     """The xdist worker's name, or `main` without xdist."""
-    return getattr(request.config, "workerinput", {}).get("workerid", "main")
+    return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
 
 
 @pytest.fixture

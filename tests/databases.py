@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 _LOCK = 0x616E64726561  # one builder of the template at a time, over all workers
 _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
@@ -26,21 +27,18 @@ _KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 def owner_connection(database: str) -> psycopg.Connection[Any]:
     """A connection as the tables' owner, beside Django's, in autocommit."""
-    wanted = settings.DATABASES["owner"]
-    parameters = {
-        "host": wanted["HOST"],
-        "port": wanted["PORT"],
-        "user": wanted["USER"],
-        "password": wanted["PASSWORD"],
-    }
-    given = {key: value for key, value in parameters.items() if value}
-    return psycopg.connect(dbname=database, autocommit=True, **given)
+    wanted: Any = settings.DATABASES["owner"]
+    given = {key.lower(): wanted[key] or None for key in ("HOST", "PORT", "USER", "PASSWORD")}
+    address = make_conninfo("", dbname=database, **given)
+    return psycopg.connect(address, autocommit=True)
 
 
 @contextmanager
 def test_database(worker: str) -> Iterator[str]:
     """A migrated database for this worker; both aliases point at it while the block runs."""
-    original = {alias: settings.DATABASES[alias]["NAME"] for alias in ("default", "owner")}
+    original: dict[str, str] = {
+        alias: connections[alias].settings_dict["NAME"] for alias in ("default", "owner")
+    }
     name = f"test_{original['default']}_{worker}"
     template = f"test_{original['default']}_template_{_fingerprint()}"
     with owner_connection(original["owner"]) as maintenance:
@@ -70,8 +68,8 @@ def _fingerprint() -> str:
         for path in sorted(Path(config.path).glob("migrations/*.py")):
             digest.update(f"{config.label}/{path.name}".encode())
             digest.update(path.read_bytes())
-    for path in ("rls.py", "roles.py"):
-        digest.update((Path(apps.get_app_config("tenants").path) / path).read_bytes())
+    for name in ("rls.py", "roles.py"):
+        digest.update((Path(apps.get_app_config("tenants").path) / name).read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
-from django import forms
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from tenants.context import current_tenant_id
 from tenants.errors import WrongTenant
+from tenants.forms import TenantChoiceField
 from tenants.managers import TenantManager
 
 
@@ -81,24 +81,6 @@ class TenantModel(TenantOwned):
         abstract = True
 
 
-class _TenantChoiceField(forms.ModelChoiceField):
-    """Asks for its choices when a form is used, not when its class is defined."""
-
-    def __init__(self, *args: Any, model: type[TenantOwned], **kwargs: Any) -> None:
-        self._model = model
-        self._limit: Any = None
-        super().__init__(*args, queryset=None, **kwargs)
-
-    def _get_queryset(self) -> Any:
-        return self._queryset if self._queryset is not None else self._model.objects.all()
-
-    def _set_queryset(self, queryset: Any) -> None:
-        self._queryset = None if queryset is None else queryset.all()
-        self.widget.choices = self.choices
-
-    queryset = property(_get_queryset, _set_queryset)
-
-
 class TenantForeignKey(models.ForeignKey[Any, Any]):
     """A foreign key to another tenant model, usable in a form class made outside a tenant.
 
@@ -108,10 +90,9 @@ class TenantForeignKey(models.ForeignKey[Any, Any]):
     """
 
     def formfield(self, **kwargs: Any) -> Any:
-        return models.Field.formfield(
-            self,
+        return super(models.ForeignKey, self).formfield(
             **{
-                "form_class": _TenantChoiceField,
+                "form_class": TenantChoiceField,
                 "model": self.remote_field.model,
                 "to_field_name": self.remote_field.field_name,
                 "blank": self.blank,

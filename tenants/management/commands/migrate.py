@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandParser
 from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -18,6 +17,6 @@ class Command(MigrateCommand):
         parser.set_defaults(database=OWNER_ALIAS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        app_role = settings.DATABASES[DEFAULT_DB_ALIAS]["USER"]
+        app_role = connections[DEFAULT_DB_ALIAS].settings_dict["USER"]
         grant_future_tables(connections[options["database"]], app_role)
         super().handle(*args, **options)
