@@ -1,0 +1,39 @@
+"""Why calls end: the one list. Every call row is closed with one of these."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EndReason(StrEnum):
+    """Set by the voice loop unless the comment says by whom else."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    CALLER_SILENT = "caller_silent"  # prompts went unanswered
+    MAX_DURATION = "max_duration"
+    TRANSFERRED = "transferred"  # to a person; `CallSession.outcome` says to whom
+    HANDED_OFF = "handed_off"  # to another agent; likewise
+    MEDIA_LOST = "media_lost"  # the socket died, or a send hung
+    RECOGNISER_FAILED = "recogniser_failed"  # no recogniser left: the agent is deaf
+    BRAIN_FAILED = "brain_failed"  # no answer, several turns in a row
+    INTERNAL_ERROR = "internal_error"  # a defect of ours; the log has the traceback
+
+    # Asked for from outside, by `CallSession.end(reason)`.
+    DRAINED = "drained"  # the server shuts down
+    TAKEN_OVER = "taken_over"  # a member of staff took the call
+    STAFF_HUNG_UP = "staff_hung_up"
+    VOICEMAIL = "voicemail"  # a machine answered
+
+    # Calls which never had a conversation, and calls that a sweeper closed.
+    REFUSED = "refused"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    SERVER_LOST = "server_lost"
+
+    @classmethod
+    def of(cls, reason: str, otherwise: EndReason) -> EndReason:
+        """The listed reason of that name, or `otherwise` for a name that is not listed."""
+        return cls(reason) if reason in cls._value2member_map_ else otherwise
