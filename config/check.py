@@ -39,7 +39,7 @@ class Outcome:
 def steps() -> list[Step]:
     """The checks, the longest first."""
     python = Path(sys.executable)
-    manage = [python, "manage.py"]
+    manage: list[str | Path] = [python, "manage.py"]
     return [
         Step("types (mypy)", [BIN / "mypy", "."]),
         Step("system checks", [*manage, "check", "--fail-level", "WARNING"]),

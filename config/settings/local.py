@@ -1,5 +1,3 @@
-"""A developer's machine."""
+"""A developer's machine: everything of `base`, which needs no key and no server."""
 
 from config.settings.base import *  # noqa: F403
-
-DEBUG = True
