@@ -1,6 +1,6 @@
 """Voices: text in, sound out. One file per vendor, each with its `PROVIDER`."""
 
 from calls.providers.provider import SynthesiserProvider
-from calls.providers.tts import embedded
+from calls.providers.tts import azure, embedded
 
-SYNTHESISERS: tuple[SynthesiserProvider, ...] = (embedded.PROVIDER,)
+SYNTHESISERS: tuple[SynthesiserProvider, ...] = (azure.PROVIDER, embedded.PROVIDER)

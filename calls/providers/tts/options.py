@@ -15,6 +15,19 @@ STYLE_DEGREE_LIMITS = (0.01, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a voice over the network may take, in ms, before it counts as failed.
+
+    `open` bounds connecting, `first_sound` and `next_sound` the waits within a segment. They lie
+    under the loop's own `first_audio_timeout`, so that a mute provider is known as such.
+    """
+
+    open: float = 3000
+    first_sound: float = 2500
+    next_sound: float = 2500
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceOptions:
     """Voice settings of one call.
 
