@@ -1,6 +1,9 @@
 """Every HTTP route."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("", include("tenants.urls")),
+    path("admin/", admin.site.urls),
+]

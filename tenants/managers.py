@@ -16,7 +16,7 @@ from tenants.context import current_tenant_id
 if TYPE_CHECKING:
     from tenants.models import TenantOwned
 
-M = TypeVar("M", bound="TenantOwned", covariant=True)
+M = TypeVar("M", bound="TenantOwned")
 
 
 class TenantQuerySet(models.QuerySet[M]):
@@ -40,13 +40,14 @@ class TenantQuerySet(models.QuerySet[M]):
     bulk_update.alters_data = True  # type: ignore[attr-defined]
 
 
-class TenantManager(models.Manager.from_queryset(TenantQuerySet)):  # type: ignore[misc]
+class TenantManager(models.Manager[M]):
     """`objects` of every tenant model. Raises NoTenant outside a tenant.
 
     With a queryset of your own: `objects = TenantManager.from_queryset(CallQuerySet)()`.
     """
 
-    def get_queryset(self) -> TenantQuerySet[Any]:
+    _queryset_class = TenantQuerySet
+
+    def get_queryset(self) -> models.QuerySet[M]:
         tenant_id = current_tenant_id(self.model._meta.label)
-        queryset: TenantQuerySet[Any] = super().get_queryset().filter(tenant_id=tenant_id)
-        return queryset
+        return super().get_queryset().filter(tenant_id=tenant_id)

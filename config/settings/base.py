@@ -6,6 +6,8 @@ import sys
 
 from config import embedded, logs
 from config.settings import derived
+from config.settings.accounts import *  # noqa: F403
+from config.settings.backoffice import *  # noqa: F403
 from config.settings.env import BASE_DIR, ENV
 
 DATA_DIR = ENV.DATA_DIR
@@ -71,7 +73,6 @@ INSTALLED_APPS = [
     "calls",
     "dashboard",
 ]
-AUTH_USER_MODEL = "tenants.User"
 
 MIDDLEWARE = [
     "config.headers.SecurityHeaders",
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "tenants.middleware.TenantMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -103,11 +105,6 @@ TEMPLATES = [
             ]
         },
     }
-]
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
 ]
 # Live monitoring only. Audio, hang-up and money never go this way: a full channel drops.
 CHANNEL_LAYERS = {
@@ -146,10 +143,10 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = ENV.MEDIA_DIR  # never served as files: a view checks who may hear a recording
 
-LOGIN_REDIRECT_URL = "/"
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_RATES": {"tenant": "1200/min"},  # for each API key or user
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Andrea API",

@@ -1,0 +1,43 @@
+"""Where a request comes from, behind as many proxies as the installation says it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+_current: ContextVar[str | None] = ContextVar("andrea_client_ip", default=None)
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """The caller's address: what our outermost proxy saw, or the peer where there is none.
+
+    `settings.TRUSTED_PROXY_COUNT` proxies each append to X-Forwarded-For; whatever stands
+    before their entries was written by the caller and is not believed.
+    """
+    proxies = int(getattr(settings, "TRUSTED_PROXY_COUNT", 0))
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    address = hops[-proxies] if 0 < proxies <= len(hops) else request.META.get("REMOTE_ADDR", "")
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
+
+
+@contextmanager
+def use_client_ip(address: str | None) -> Iterator[None]:
+    """Remember the address for the audit rows that are written inside the block."""
+    token = _current.set(address)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_client_ip() -> str | None:
+    """The address of the request being answered, if there is one."""
+    return _current.get()
