@@ -29,10 +29,11 @@ class ProviderHealth:
     errors: Counter[str] = field(default_factory=Counter)
     answers: int = 0
 
-    def succeeded(self, latency: float) -> None:
-        """An answer came, `latency` ms after it was asked for."""
+    def succeeded(self, latency: float | None = None) -> None:
+        """An answer came, `latency` ms after it was asked for, or unasked."""
         self.answers += 1
-        self.latencies.append(latency)
+        if latency is not None:
+            self.latencies.append(latency)
         self.breaker.succeeded()
         _tell(self.kind, self.name, latency, "")
 

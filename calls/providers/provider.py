@@ -41,12 +41,14 @@ class RecogniserOptions:
 
     `prefix` is how much sound before `start_utterance` belongs to the utterance;
     `segmentation_silence` after how much silence a streaming recogniser may finish by itself;
-    `request_timeout` bounds one answer, `open_timeout` connecting. `models` overrides the model
-    of a provider by its name.
+    `patience` is how long one with an ear of its own may take to finish an utterance, before
+    its last partial is taken for final; `request_timeout` bounds one answer over HTTP,
+    `open_timeout` connecting. `models` overrides the model of a provider by its name.
     """
 
     prefix: float = 300
     segmentation_silence: float = 500
+    patience: float = 2000
     request_timeout: float = 3000
     open_timeout: float = 3000
     further_languages: tuple[str, ...] = ()

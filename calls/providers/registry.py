@@ -18,11 +18,12 @@ from calls.providers.provider import (
     Kind,
     Provider,
     RecogniserOptions,
+    RecogniserProvider,
     RecogniserRequest,
     RequestT,
     SynthesiserRequest,
 )
-from calls.providers.stt import RECOGNISERS
+from calls.providers.stt import browser, embedded
 from calls.providers.tts import SYNTHESISERS
 from calls.voice.ports import Recogniser, Synthesiser
 
@@ -37,6 +38,11 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+RECOGNISERS: tuple[RecogniserProvider, ...] = (
+    browser.PROVIDER,
+    embedded.PROVIDER,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Keeps a recogniser which decides itself when an utterance ends to the port's contract.
+
+Azure and the browser send finals by their own ear: early, late, or never if they took the sound
+for noise. The loop wants one `Final` for each `finish_utterance`, in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from calls.voice.ports import Final, Partial
+
+_GRACE = 0.3  # s; when all words of the utterance came before it was finished
+
+Emit = Callable[[Partial | Final], None]
+
+
+class OwnEar:
+    """Counts the finals that are owed, and makes one up when patience (ms) is over.
+
+        start … partial … partial … finish ……… final          answered, latency known
+        start … partial … final … finish … (grace)             empty: its words came already
+        start … partial … finish ……………………… (patience)       the last partial must do
+        start … finish …………………………………… (patience)           empty, and `silent()` is told
+
+    A final that comes after one was made up from its partials is dropped: nothing is said twice.
+    """
+
+    def __init__(self, emit: Emit, patience: float, silent: Callable[[], None]) -> None:
+        self._emit = emit
+        self._patience = patience / 1000
+        self._silent = silent
+        self._owed: deque[float] = deque()
+        self._partial = ""
+        self._heard_final = False
+        self._made_up = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def started(self) -> None:
+        """The loop heard an utterance begin."""
+        self._heard_final = False
+        self._made_up = False
+
+    def finished(self) -> None:
+        """The loop heard it end: from now on a final is owed."""
+        self._owed.append(time.perf_counter())
+        wait = _GRACE if self._heard_final and not self._partial else self._patience
+        self._arm(wait)
+
+    def partial(self, text: str) -> None:
+        """Words so far of the utterance in flight."""
+        if self._made_up:
+            return
+        self._partial = text
+        self._emit(Partial(text))
+
+    def final(self, final: Final) -> float | None:
+        """A finished utterance. Returns ms since it was asked for, or None if it was not."""
+        if self._made_up:
+            self._made_up = False
+            return None
+        if not final.text and not self._owed:
+            return None  # noise which the loop did not take for speech either
+        self._partial = ""
+        self._heard_final = True
+        self._emit(final)
+        if not self._owed:
+            return None
+        latency = (time.perf_counter() - self._owed.popleft()) * 1000
+        if not self._owed:
+            self.close()
+        return latency
+
+    def close(self) -> None:
+        """Wait for nothing more."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, wait: float) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_later(wait, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        nothing_heard = not self._partial and not self._heard_final
+        while self._owed:
+            self._owed.popleft()
+            self._emit(Final(self._partial))
+            self._made_up = self._made_up or bool(self._partial)
+            self._partial = ""
+        if nothing_heard:
+            self._silent()

@@ -1,0 +1,1 @@
+"""PocketSphinx in its own processes: it holds the interpreter's lock while it decodes."""
