@@ -1,0 +1,105 @@
+"""What an agent version knows: questions and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agents.brain.embedded.slots import SLOTS
+from agents.errors import VersionIsImmutable
+from agents.models.agent import LANGUAGE_CHOICES
+from agents.models.version import AgentVersion
+from tenants.models.base import TenantForeignKey, TenantModel
+
+
+class KnowledgeEntry(TenantModel):
+    """One thing the agent knows, in one language. Fixed once its version is published.
+
+    `search_vector` and `search_text` are filled by a trigger (see the migration), so that
+    bulk operations fill them too.
+    """
+
+    version = TenantForeignKey(
+        AgentVersion, on_delete=models.CASCADE, related_name="knowledge", verbose_name=_("version")
+    )
+    position = models.PositiveIntegerField(_("position"), default=0)
+    language = models.CharField(_("language"), max_length=2, choices=LANGUAGE_CHOICES)
+    question = models.CharField(_("question"), max_length=300)
+    phrasings = models.TextField(
+        _("other phrasings"),
+        max_length=2000,
+        blank=True,
+        help_text=_("Other ways to ask it, one a line."),
+    )
+    answer = models.TextField(_("answer"), max_length=2000)
+    tags: ArrayField[Any, Any] = ArrayField(
+        models.CharField(max_length=40),
+        verbose_name=_("tags"),
+        default=list,
+        blank=True,
+        help_text=_("Words that callers use for it, separated by commas."),
+    )
+    collect: ArrayField[Any, Any] = ArrayField(
+        models.CharField(max_length=20),
+        verbose_name=_("ask the caller for"),
+        default=list,
+        blank=True,
+        help_text=_("After the answer, in this order: name, phone, date, people, number."),
+    )
+    closing = models.CharField(
+        _("closing"),
+        max_length=500,
+        blank=True,
+        help_text=_("Said when the caller has given all of it."),
+    )
+    search_vector = SearchVectorField(null=True, editable=False)
+    search_text = models.TextField(editable=False, default="")
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("knowledge entry")
+        verbose_name_plural = _("knowledge entries")
+        ordering = ["version", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "version", "language", "question"],
+                name="agents_knowledge_question_once",
+            ),
+        ]
+        indexes = [
+            GinIndex(fields=["search_vector"], name="agents_knowledge_vector"),
+            GinIndex(
+                fields=["search_text"], opclasses=["gin_trgm_ops"], name="agents_knowledge_trigram"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.question
+
+    def clean(self) -> None:
+        """Refuse a slot nobody can ask for, and a language that the version does not speak."""
+        unknown = [slot for slot in self.collect or [] if slot not in SLOTS]
+        if unknown:
+            message = f"{unknown[0]!r} cannot be asked for; known are {', '.join(SLOTS)}"
+            raise ValidationError({"collect": message})
+        if self.version_id is not None and self.language not in self.version.languages:
+            spoken = ", ".join(self.version.languages)
+            message = f"language is {self.language!r}; this version speaks {spoken}"
+            raise ValidationError({"language": message})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self._require_draft()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self._require_draft()
+        return super().delete(*args, **kwargs)
+
+    def _require_draft(self) -> None:
+        if not self.version.is_draft:
+            raise VersionIsImmutable(self.version)
