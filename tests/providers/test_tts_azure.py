@@ -29,7 +29,7 @@ from calls.voice.ports import Viseme, Word
 from tests.peers.azure_framing import FrontDoor, listening
 from tests.peers.azure_tts import AzureVoices, Recording
 from tests.peers.spoken import Timed
-from tests.providers.voices import health, options, spoken, texts, words_of
+from tests.providers.voices import eventually, health, options, spoken, texts, words_of
 
 HASTY = Limits(open=100, first_sound=300, next_sound=300)
 
@@ -65,13 +65,6 @@ async def line(
             yield Line(synthesiser, voices, door, record)
         finally:
             await synthesiser.aclose()
-
-
-async def eventually(condition: Any) -> None:
-    """Wait for what happens on the other side of a socket; the test's time limit ends it."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the other side runs in the SDK and the peer
-            await asyncio.sleep(0.005)
 
 
 async def test_telephone_sound_comes_as_mulaw_and_is_decoded_exactly() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,3 +65,10 @@ def assert_timings_hold(said: Spoken, sample_rate: int) -> None:
         assert at <= word.start <= word.end, word
         at = word.end
     assert at <= len(said.pcm) / 2 * 1000 / sample_rate
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what happens on the other side of a socket; the test's time limit ends it."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - the other side is a server
+            await asyncio.sleep(0.005)

@@ -1,6 +1,10 @@
 """Voices: text in, sound out. One file per vendor, each with its `PROVIDER`."""
 
 from calls.providers.provider import SynthesiserProvider
-from calls.providers.tts import azure, embedded
+from calls.providers.tts import azure, elevenlabs, embedded
 
-SYNTHESISERS: tuple[SynthesiserProvider, ...] = (azure.PROVIDER, embedded.PROVIDER)
+SYNTHESISERS: tuple[SynthesiserProvider, ...] = (
+    azure.PROVIDER,
+    elevenlabs.PROVIDER,
+    embedded.PROVIDER,
+)
