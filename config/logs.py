@@ -15,7 +15,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from config.masking import mask_value
 from tenants.context import maybe_tenant_id
 
-_RECORD_FIELDS = ("_record", "_from_structlog")
+_NOISE = ("_record", "_from_structlog", "color_message")
 
 
 def configuration(*, level: str, form: str) -> dict[str, Any]:
@@ -51,7 +51,9 @@ def _loggers() -> dict[str, dict[str, Any]]:
     passing_on: dict[str, dict[str, Any]] = {
         name: {"handlers": [], "propagate": True} for name in ("django", "django.server")
     }
-    talkative = ("daphne", "twisted", "httpx", "httpcore", "asyncio", "celery.app.trace", "axes")
+    talkative = (
+        "asyncio", "axes", "celery.app.trace", "daphne", "httpcore", "httpx", "twisted", "uvicorn",
+    )  # fmt: skip
     return passing_on | {name: {"level": "WARNING"} for name in talkative}
 
 
@@ -79,7 +81,7 @@ def _with_exception(logger: WrappedLogger, method: str, event: EventDict) -> Eve
 
 
 def _masked(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    for name in _RECORD_FIELDS:
+    for name in _NOISE:
         event.pop(name, None)
     stamp = event.pop("at", None)
     masked: EventDict = {name: mask_value(name, value) for name, value in event.items()}

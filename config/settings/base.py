@@ -139,8 +139,7 @@ USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = True  # without collecting them first
 MEDIA_ROOT = ENV.MEDIA_DIR  # never served as files: a view checks who may hear a recording
 
 REST_FRAMEWORK = {

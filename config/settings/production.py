@@ -3,7 +3,7 @@
 from config import logs
 from config.settings.base import *  # noqa: F403
 from config.settings.base import PUBLIC_BASE_URL
-from config.settings.env import ENV
+from config.settings.env import BASE_DIR, ENV
 
 _encrypted = PUBLIC_BASE_URL.startswith("https://")
 
@@ -19,6 +19,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _encrypted
 SESSION_COOKIE_NAME = "__Host-sessionid" if _encrypted else "sessionid"
 
 WHITENOISE_USE_FINDERS = False
+STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

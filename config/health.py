@@ -1,0 +1,130 @@
+"""Is this process alive, and may it be given work? For probes, proxies and `GET /health`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from calls.live import live
+from calls.providers.registry import describe
+
+log = logging.getLogger(__name__)
+ANSWER_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found and how long it took in ms."""
+
+    ok: bool
+    detail: str
+    took: float
+
+
+class Unfit(Exception):
+    """A check does not hold; the message is safe to show to anybody."""
+
+
+@require_safe
+@never_cache
+async def healthz(_request: HttpRequest) -> JsonResponse:
+    """Alive: the event loop turns. Asks nobody else, so that a dead database kills no server."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Ready for work: 200, or 503 with what is missing."""
+    findings = examine()
+    ready = all(finding.ok for finding in findings.values())
+    body = {
+        "status": "ready" if ready else "not ready",
+        "checks": {name: asdict(finding) for name, finding in findings.items()},
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def examine() -> dict[str, Finding]:
+    """Every check, each with its own finding; blocking, for a worker thread."""
+    checks: dict[str, Callable[[], str]] = {
+        "database": _database,
+        "redis": _redis,
+        "migrations": _migrations,
+        "providers": _providers,
+        "calls": _calls,
+    }
+    return {name: _find(name, check) for name, check in checks.items()}
+
+
+def _find(name: str, check: Callable[[], str]) -> Finding:
+    started = time.perf_counter()
+    try:
+        ok, detail = True, check()
+    except Unfit as error:
+        ok, detail = False, str(error)
+    except Exception:  # whatever it is, the probe has to be answered
+        log.exception("the health check %s failed", name)
+        ok, detail = False, "cannot be reached; the log says why"
+    return Finding(ok, detail, round((time.perf_counter() - started) * 1000, 1))
+
+
+def _database() -> str:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version')")
+        return f"PostgreSQL {cursor.fetchone()[0].split()[0]}"
+
+
+@cache
+def _redis_client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=ANSWER_SECONDS)
+
+
+def _redis() -> str:
+    _redis_client().ping()
+    return "answers"
+
+
+def _migrations() -> str:
+    if not _is_migrated():
+        raise Unfit("migrations are pending; run manage.py migrate")
+    return "all applied"
+
+
+_migrated = False
+
+
+def _is_migrated() -> bool:
+    """Looked up until it holds: a running process cannot get new migrations."""
+    global _migrated  # noqa: PLW0603 - one fact about this process
+    if not _migrated:
+        executor = MigrationExecutor(connections["default"])
+        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return _migrated
+
+
+def _providers() -> str:
+    statuses = describe(settings.SPEECH_CREDENTIALS)
+    available = {kind: [s.name for s in statuses if s.kind == kind and s.available]
+                 for kind in ("recogniser", "synthesiser")}  # fmt: skip
+    if not all(available.values()):
+        raise Unfit("there is no recogniser or no voice")
+    return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in available.items())
+
+
+def _calls() -> str:
+    snapshot = live.snapshot()
+    if not snapshot.accepting:
+        raise Unfit("no more calls are taken: draining, full, or the store is behind")
+    return f"{snapshot.live_calls} live"

@@ -1,0 +1,68 @@
+"""What `make run` tells the user when everything is up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from calls.providers.registry import describe
+from config.settings.derived import credentials
+from config.settings.env import Environment
+
+LOGIN_FILE = "demo.json"
+_RULE = "─" * 78
+
+
+def banner(address: str, env: Environment, data_dir: Path, seconds: float) -> str:
+    """Address, login, providers with reasons, and how to get more."""
+    lines = [
+        _RULE,
+        f"Andrea is ready after {seconds:.1f} s:  {address}",
+        "",
+        *_logins(data_dir / LOGIN_FILE, address),
+        "",
+        *_providers(env),
+        "",
+        "More: put a key into .env (GROQ_API_KEY is free and gives model and recognition);",
+        "docs/configuration.md lists them all. `make call` telephones the agent from a",
+        "second terminal. Ctrl-C ends everything.",
+        _RULE,
+    ]
+    return "\n".join(lines)
+
+
+def _logins(path: Path, address: str) -> Iterator[str]:
+    try:
+        people = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        yield f"  Log in as before ({path} is gone);"
+        yield "  for a new operator: .venv/bin/python manage.py createsuperuser"
+        return
+    for person in people:
+        page = f"{address}{person['page']}"
+        yield f"  {person['role']:<9} {person['email']}  password {person['password']}  {page}"
+
+
+def _providers(env: Environment) -> Iterator[str]:
+    found = credentials(env)
+    kinds = (("recogniser", "Recognition"), ("synthesiser", "Voice"))
+    statuses = describe(found)
+    for kind, title in kinds:
+        entries = [entry for entry in statuses if entry.kind == kind]
+        yield f"  {title}: " + _chosen([(e.name, e.available, e.reason) for e in entries])
+    model = (
+        "groq",
+        bool(env.GROQ_API_KEY),
+        env.GROQ_MODEL if env.GROQ_API_KEY else "no GROQ_API_KEY",
+    )
+    own = ("embedded", True, "answers from the agent's knowledge; it is no language model")
+    yield "  Model: " + _chosen([model, own])
+
+
+def _chosen(entries: list[tuple[str, bool, str]]) -> str:
+    used = [
+        f"{name} ({reason})" if reason else name for name, available, reason in entries if available
+    ]
+    missing = [f"{name} ({reason})" for name, available, reason in entries if not available]
+    return ", then ".join(used) + (f"; not {', '.join(missing)}" if missing else "")

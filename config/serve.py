@@ -1,0 +1,141 @@
+"""The web and media server: `python -m config.serve --server daphne|uvicorn --port 8000`.
+
+Both servers run the same application. SIGTERM drains: no new calls are taken, live ones have
+DRAIN_SECONDS to finish, every word is stored. SIGINT does the same without waiting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+# Twisted installs its reactor when daphne is first imported, so that has to come first.
+import daphne.server
+import django
+import uvicorn
+from twisted.internet import reactor
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+django.setup(set_prefix=False)
+
+from django.conf import settings  # noqa: E402 - the settings are chosen above
+
+from calls.live import live  # noqa: E402
+from config.asgi import application  # noqa: E402
+
+log = logging.getLogger(__name__)
+LARGEST_MESSAGE = 64 * 1024  # bytes: a second of 16 kHz sound is half of it
+CLOSE_SECONDS = 30  # how long an application may take to store a call after its socket closed
+
+
+class Drain:
+    """Turns the first signal into a drain and, when that is done, a stop; a second one hurries."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, sign: int) -> None:
+        """Called in the event loop for each signal."""
+        if self._task is not None:
+            self._task.cancel()
+        seconds = settings.DRAIN_SECONDS if sign == signal.SIGTERM and self._task is None else 0
+        self._task = asyncio.ensure_future(self._run(seconds))
+
+    async def _run(self, seconds: float) -> None:
+        await live.drain(seconds)
+        self._stop()
+
+
+def serve_daphne(options: argparse.Namespace) -> None:
+    """Serve HTTP and sockets on Twisted."""
+    endpoint = (
+        f"fd:fileno={options.fd}"
+        if options.fd is not None
+        else f"tcp:port={options.port}:interface={options.host}"
+    )
+    server = daphne.server.Server(
+        application,
+        endpoints=[endpoint],
+        signal_handlers=False,
+        websocket_max_message_size=LARGEST_MESSAGE,
+        websocket_max_frame_size=LARGEST_MESSAGE,
+        application_close_timeout=CLOSE_SECONDS,
+        server_name="andrea",
+    )
+    loop = daphne.server.twisted_loop
+    drain = Drain(lambda: reactor.callFromThread(server.stop))
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, drain.begin, sign)
+    server.run()
+
+
+class UvicornServer(uvicorn.Server):
+    """uvicorn, which otherwise closes every socket as soon as it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._drain = Drain(self._stop)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, *arguments: object, **keywords: object) -> None:
+        """Remember the loop: a signal may interrupt anything and must only schedule."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(*arguments, **keywords)  # type: ignore[arg-type]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain instead of ending at once."""
+        if self._loop is None:
+            super().handle_exit(sig, frame)
+        else:
+            self._loop.call_soon_threadsafe(self._drain.begin, sig)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def serve_uvicorn(options: argparse.Namespace) -> None:
+    """Serve HTTP and sockets on uvloop and httptools: more calls for each core."""
+    config = uvicorn.Config(
+        application,
+        host=options.host,
+        port=options.port,
+        fd=options.fd,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="off",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # sound does not shrink, and trying costs a core
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )
+    UvicornServer(config).run()
+
+
+SERVERS = {"daphne": serve_daphne, "uvicorn": serve_uvicorn}
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until a signal says otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--server", choices=sorted(SERVERS), default="daphne")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--fd", type=int, help="an open listening socket in place of a port")
+    options = parser.parse_args(arguments)
+    log.info("serving with %s", options.server)
+    SERVERS[options.server](options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
