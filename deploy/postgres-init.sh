@@ -1,0 +1,16 @@
+#!/bin/sh
+# Run once, by the image, when the database cluster is new: the only use of the superuser.
+# The owner migrates and owns every table; the application's role owns nothing and cannot
+# bypass row-level security.
+set -eu
+
+psql -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
+  -v owner_password="$POSTGRES_OWNER_PASSWORD" -v app_password="$POSTGRES_APP_PASSWORD" <<'SQL'
+CREATE ROLE andrea_owner LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB PASSWORD :'owner_password';
+CREATE ROLE andrea_app LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD :'app_password';
+CREATE DATABASE andrea OWNER andrea_owner;
+REVOKE ALL ON DATABASE andrea FROM PUBLIC;
+GRANT CONNECT ON DATABASE andrea TO andrea_app;
+\connect andrea
+CREATE EXTENSION IF NOT EXISTS vector;
+SQL
