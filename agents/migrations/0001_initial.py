@@ -7,7 +7,6 @@ import django.db.models.deletion
 import tenants.models.base
 import uuid
 from django.conf import settings
-from django.contrib.postgres.operations import TrigramExtension, UnaccentExtension
 from django.db import migrations, models
 
 from tenants.rls import CompositeTenantForeignKey, EnableTenantRLS
@@ -23,8 +22,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        TrigramExtension(),
-        UnaccentExtension(),
         migrations.CreateModel(
             name='Agent',
             fields=[
@@ -91,7 +88,7 @@ class Migration(migrations.Migration):
                 ('collect', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), blank=True, default=list, help_text='After the answer, in this order: name, phone, date, people, number.', size=None, verbose_name='ask the caller for')),
                 ('closing', models.CharField(blank=True, help_text='Said when the caller has given all of it.', max_length=500, verbose_name='closing')),
                 ('search_vector', django.contrib.postgres.search.SearchVectorField(editable=False, null=True)),
-                ('search_text', models.TextField(default='', editable=False)),
+                ('trigrams', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=3), default=list, editable=False, size=None)),
                 ('tenant', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='tenants.tenant', verbose_name='tenant')),
                 ('version', tenants.models.base.TenantForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='knowledge', to='agents.agentversion', verbose_name='version')),
             ],
@@ -138,7 +135,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='knowledgeentry',
-            index=django.contrib.postgres.indexes.GinIndex(fields=['search_text'], name='agents_knowledge_trigram', opclasses=['gin_trgm_ops']),
+            index=django.contrib.postgres.indexes.GinIndex(fields=['trigrams'], name='agents_knowledge_trigrams'),
         ),
         migrations.AddConstraint(
             model_name='knowledgeentry',

@@ -49,12 +49,13 @@ CREATE TRIGGER knowledge_is_immutable BEFORE INSERT OR UPDATE OR DELETE
     ON agents_knowledgeentry FOR EACH ROW EXECUTE FUNCTION agents_knowledge_is_immutable();
 """
 
-# `unaccent` alone is not immutable, because its dictionary could be replaced.
 # Words are indexed with and without accents: the Spanish stemmer needs them ("cancelación"
-# becomes "cancel"), but recognisers and people often leave them out.
+# becomes "cancel"), but recognisers and people often leave them out. Trigrams and the removal
+# of accents are written out here, since not every PostgreSQL has pg_trgm and unaccent.
 SEARCH = """
-CREATE FUNCTION agents_plain(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-    AS $$ SELECT lower(public.unaccent('public.unaccent', $1)) $$;
+CREATE FUNCTION agents_plain(body text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT translate(lower(body), 'áàâäãéèêëíìîïóòôöõúùûüç', 'aaaaaeeeeiiiiooooouuuuc') $$;
 
 CREATE FUNCTION agents_words(language text, body text) RETURNS tsvector
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -62,12 +63,20 @@ CREATE FUNCTION agents_words(language text, body text) RETURNS tsvector
     FROM (SELECT CASE language WHEN 'es' THEN 'spanish' ELSE 'english' END::regconfig) AS c(config)
 $$;
 
+CREATE FUNCTION agents_trigrams(body text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT substr(padded, start, 3)), '{}')
+    FROM (SELECT '  ' || word || ' ' FROM regexp_split_to_table(agents_plain(body), '[^a-z0-9ñ]+')
+          AS words(word) WHERE word <> '') AS padding(padded),
+         generate_series(1, length(padded) - 2) AS starts(start)
+$$;
+
 CREATE FUNCTION agents_knowledge_search() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     asked text := NEW.question || E'\\n' || NEW.phrasings;
     tags text := array_to_string(NEW.tags, ' ');
 BEGIN
-    NEW.search_text := agents_plain(asked);
+    NEW.trigrams := agents_trigrams(asked || ' ' || tags);
     NEW.search_vector := setweight(agents_words(NEW.language, asked), 'A')
         || setweight(agents_words(NEW.language, tags), 'B')
         || setweight(agents_words(NEW.language, NEW.answer), 'D');
@@ -98,6 +107,7 @@ class Migration(migrations.Migration):
             "DROP TRIGGER knowledge_search ON agents_knowledgeentry;"
             "DROP FUNCTION agents_knowledge_search();"
             "DROP FUNCTION agents_words(text, text);"
+            "DROP FUNCTION agents_trigrams(text);"
             "DROP FUNCTION agents_plain(text);",
         ),
     ]

@@ -21,8 +21,9 @@ from tenants.models.base import TenantForeignKey, TenantModel
 class KnowledgeEntry(TenantModel):
     """One thing the agent knows, in one language. Fixed once its version is published.
 
-    `search_vector` and `search_text` are filled by a trigger (see the migration), so that
-    bulk operations fill them too.
+    `search_vector` and `trigrams` (of the question and its phrasings) are filled by a trigger
+    (see the migration), so that bulk operations fill them too. The trigrams are ours because
+    the embedded PostgreSQL comes without pg_trgm.
     """
 
     version = TenantForeignKey(
@@ -59,7 +60,9 @@ class KnowledgeEntry(TenantModel):
         help_text=_("Said when the caller has given all of it."),
     )
     search_vector = SearchVectorField(null=True, editable=False)
-    search_text = models.TextField(editable=False, default="")
+    trigrams: ArrayField[Any, Any] = ArrayField(
+        models.CharField(max_length=3), editable=False, default=list
+    )
 
     class Meta(TenantModel.Meta):
         verbose_name = _("knowledge entry")
@@ -73,9 +76,7 @@ class KnowledgeEntry(TenantModel):
         ]
         indexes = [
             GinIndex(fields=["search_vector"], name="agents_knowledge_vector"),
-            GinIndex(
-                fields=["search_text"], opclasses=["gin_trgm_ops"], name="agents_knowledge_trigram"
-            ),
+            GinIndex(fields=["trigrams"], name="agents_knowledge_trigrams"),
         ]
 
     def __str__(self) -> str:

@@ -121,7 +121,7 @@ def _entry(version: AgentVersion, row: KnowledgeRow, *, position: int) -> Knowle
 
 def _model_faults(entry: KnowledgeEntry) -> list[str]:
     try:
-        entry.full_clean(exclude=["tenant", "search_vector", "search_text"])
+        entry.full_clean(exclude=["tenant", "search_vector", "trigrams"])
     except ModelError as error:
         return [f"{field}: {' '.join(texts)}" for field, texts in error.message_dict.items()]
     return []
@@ -143,7 +143,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
                 raise KnowledgeFileError([(reader.line_num, "more cells than columns")])
             yield reader.line_num, {key: value for key, value in row.items() if value}
     except csv.Error as error:
-        raise KnowledgeFileError([(reader.line_num, str(error))]) from None
+        raise KnowledgeFileError([(reader.reader.line_num, str(error))]) from None
 
 
 def _yaml_rows(text: str) -> Iterator[tuple[int, Any]]:
