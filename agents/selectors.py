@@ -41,6 +41,17 @@ def published_version(agent: Agent) -> AgentVersion | None:
     return version
 
 
+def callable_versions() -> QuerySet[AgentVersion]:
+    """What callers can reach: the published version of every active agent, by name."""
+    versions: QuerySet[AgentVersion] = (
+        AgentVersion.objects.select_related("agent")
+        .published()
+        .filter(agent__is_active=True)
+        .order_by("agent__name")
+    )
+    return versions
+
+
 def draft_version(agent: Agent) -> AgentVersion | None:
     """The version that is being written, if there is one."""
     version: AgentVersion | None = (
