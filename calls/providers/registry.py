@@ -23,7 +23,7 @@ from calls.providers.provider import (
     RequestT,
     SynthesiserRequest,
 )
-from calls.providers.stt import browser, embedded
+from calls.providers.stt import azure, browser, embedded
 from calls.providers.tts import SYNTHESISERS
 from calls.voice.ports import Recogniser, Synthesiser
 
@@ -40,6 +40,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 RECOGNISERS: tuple[RecogniserProvider, ...] = (
+    azure.PROVIDER,
     browser.PROVIDER,
     embedded.PROVIDER,
 )
