@@ -74,6 +74,8 @@ class Resampler:
 
     def flush(self) -> bytes:
         """The end of the stream; after it the next one may begin."""
+        if self._up == self._down:
+            return b""
         tail = self.process(b"\0\0" * (self._taps // 2))
         self._restart()
         return tail
