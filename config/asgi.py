@@ -1,10 +1,46 @@
-"""The ASGI application: HTTP by Django, sockets by Channels."""
+"""The ASGI application: HTTP by Django, sockets by Channels, and an orderly end."""
+
+from __future__ import annotations
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
-application = ProtocolTypeRouter({"http": get_asgi_application()})
+http = get_asgi_application()
+
+from calls.live import live  # noqa: E402 - models can be imported only now
+from config import celery  # noqa: E402, F401 - tasks are sent from here
+
+
+async def socket(scope: Any, receive: Any, send: Any) -> None:
+    """A WebSocket: one of ours, or closed before it is open (the other side sees a 403)."""
+    from calls import sockets
+
+    consumer = sockets.ROUTES.get(scope["path"])
+    if consumer is not None:
+        await consumer(scope, receive, send)
+    else:
+        await receive()
+        await send({"type": "websocket.close", "code": 4404})
+
+
+async def lifespan(_scope: Any, receive: Any, send: Any) -> None:
+    """Where a server has a lifespan: store what is left before it ends.
+
+    `config.serve` drains before that; this is for servers started in other ways.
+    """
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await live.drain(0)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": socket, "lifespan": lifespan})

@@ -1,4 +1,4 @@
-"""The Celery application."""
+"""The Celery application: what workers run, and what beat asks for and how often."""
 
 import os
 
@@ -9,3 +9,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 app = Celery("andrea")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.update(
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    broker_connection_retry_on_startup=True,
+    # Sending a task happens on web threads: fail fast, the sweeper asks again.
+    task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.1},
+    beat_schedule={
+        "sweep-calls": {
+            "task": "calls.tasks.sweep_calls",
+            "schedule": 10.0,
+            "options": {"expires": 10.0},
+        },
+    },
+)

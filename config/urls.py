@@ -3,7 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from config import api, celery  # noqa: F401 - tasks are sent from here
+
 urlpatterns = [
+    path("api/v1/", include("config.api")),
+    path("api/v1/", include("calls.urls")),
+    path("docs", api.docs, name="docs"),
     path("", include("tenants.urls")),
+    path("", include("dashboard.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,209 @@
+"""What one call is made of, in the shapes that the voice loop's ports ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import fields
+from typing import Any
+
+from agents.brain import events as mind
+from agents.brain.mind import Mind
+from calls.voice import ports
+from calls.voice.denoise import KINDS, Denoiser
+from calls.voice.ports import BrainEvent, Conversation, Final, Partial, Recogniser, SpeechDetector
+
+# The mind's own types mirror the ports name by name (agents may not import calls).
+_ITEMS = {
+    cls: getattr(mind, cls.__name__)
+    for cls in (ports.CallerSaid, ports.CallerPressed, ports.AgentSaid, ports.ToolRan)
+}
+_EVENTS = {
+    getattr(mind, cls.__name__): cls
+    for cls in (
+        ports.TextDelta,
+        ports.ToolStarted,
+        ports.ToolFinished,
+        ports.HangUp,
+        ports.Transfer,
+        ports.SendDtmf,
+        ports.HandOff,
+    )
+}
+
+
+def _as(kind: Any, value: Any) -> Any:
+    return kind(**{field.name: getattr(value, field.name) for field in fields(value)})
+
+
+class MindBrain:
+    """A `Mind` as the loop's `Brain`."""
+
+    def __init__(self, mind: Mind) -> None:
+        self._mind = mind
+        self.name = mind.model_name
+
+    async def open(self) -> None:
+        """Connect before the first reply."""
+        await self._mind.open()
+
+    async def reply(
+        self, conversation: Conversation, committed: asyncio.Event
+    ) -> AsyncGenerator[BrainEvent, None]:
+        """Stream the mind's reply to the conversation so far."""
+        items = [_as(_ITEMS[type(item)], item) for item in conversation.items]
+        async with aclosing(self._mind.reply(items, committed)) as events:
+            async for event in events:
+                yield _as(_EVENTS[type(event)], event)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._mind.aclose()
+
+
+class NoRecorder:
+    """Implements `Recorder` for a call that is not recorded."""
+
+    def caller(self, pcm: bytes, at: float) -> None:
+        """Nothing is kept."""
+
+    def agent(self, pcm: bytes, at: float) -> None:
+        """Nothing is kept."""
+
+    def agent_cleared(self, at: float) -> None:
+        """Nothing is kept."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class PageRecogniser:
+    """The page's own SpeechRecognition as a `Recogniser`: it hears, we are told.
+
+    The page decides when an utterance is final, mostly a little after our detector. What it
+    owes when asked to finish is awaited for `patience` ms, then its last partial has to do.
+    """
+
+    name = "browser"
+    patience = 1200.0
+
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[Partial | Final | None] = asyncio.Queue()
+        self._partial = ""
+        self._owed = False
+        self._delivered = False
+        self._guessed = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def open(self) -> None:
+        """The page is connected already."""
+
+    def push(self, pcm: bytes) -> None:
+        """The page hears for itself."""
+
+    def take(self, text: str, final: bool) -> None:
+        """The page heard this."""
+        if not final:
+            self._guessed = False
+            self._partial = text
+            self._heard.put_nowait(Partial(text))
+            return
+        if self._guessed:  # the final of what its partial has answered for already
+            self._guessed = False
+            return
+        self._partial = ""
+        self._delivered = not self._owed
+        self._give(Final(text))
+
+    def start_utterance(self) -> None:
+        """A new utterance: nothing of it has been heard yet."""
+        self._delivered = False
+
+    def finish_utterance(self) -> None:
+        """Answer with the final text: it came before, comes soon, or the partial stands."""
+        if self._delivered:
+            self._give(Final(""))
+            return
+        self._owed = True
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self.patience / 1000, self._give_partial)
+
+    async def __aiter__(self) -> AsyncIterator[Partial | Final]:
+        while (heard := await self._heard.get()) is not None:
+            yield heard
+
+    async def aclose(self) -> None:
+        """Hear no more."""
+        self._cancel_timer()
+        self._heard.put_nowait(None)
+
+    def _give_partial(self) -> None:
+        text, self._partial = self._partial, ""
+        self._guessed = bool(text)
+        self._give(Final(text))
+
+    def _give(self, final: Final) -> None:
+        self._cancel_timer()
+        self._owed = False
+        self._heard.put_nowait(final)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def denoiser(kind: str, sample_rate: int) -> Denoiser | None:
+    """The denoiser of that kind for one listener; None where there is nothing to do."""
+    if kind == "none":
+        return None
+    return Denoiser(kind if kind in KINDS else "spectral", sample_rate)
+
+
+class DenoisedDetector:
+    """A `SpeechDetector` that listens to cleaned sound."""
+
+    def __init__(self, inner: SpeechDetector, denoiser: Denoiser) -> None:
+        self._inner, self._denoiser = inner, denoiser
+        self.sample_rate, self.chunk_samples = inner.sample_rate, inner.chunk_samples
+
+    def process(self, chunk: bytes) -> float:
+        """As the inner one's, of the cleaned chunk."""
+        return self._inner.process(self._denoiser.process(chunk))
+
+    def reset(self) -> None:
+        """Forget speech and noise."""
+        self._denoiser.reset()
+        self._inner.reset()
+
+
+class DenoisedRecogniser:
+    """A `Recogniser` that is given cleaned sound; everything else is the inner one's."""
+
+    def __init__(self, inner: Recogniser, denoiser: Denoiser) -> None:
+        self._inner, self._denoiser = inner, denoiser
+        self.name = inner.name
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._inner.open()
+
+    def push(self, pcm: bytes) -> None:
+        """Clean and pass on."""
+        self._inner.push(self._denoiser.process(pcm))
+
+    def start_utterance(self) -> None:
+        """Speech has started."""
+        self._inner.start_utterance()
+
+    def finish_utterance(self) -> None:
+        """Speech has ended."""
+        self._inner.finish_utterance()
+
+    def __aiter__(self) -> AsyncIterator[Partial | Final]:
+        return self._inner.__aiter__()
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        await self._inner.aclose()

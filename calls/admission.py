@@ -1,0 +1,137 @@
+"""Who may open a media socket, and for which call. Nothing is built before this has said yes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.db.models import ObjectDoesNotExist
+from django.http.request import validate_host
+
+from agents.models import Agent
+from calls.models import Call
+from calls.providers.carriers.twilio.media import StreamStart
+from calls.services.intake import (
+    NoPublishedAgent,
+    StreamRefused,
+    call_connect,
+    call_open_from_page,
+)
+from calls.tokens import BadToken, read_stream_token, read_widget_token
+from tenants.channels import SocketIdentity, identify
+from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
+from tenants.models import Tenant, User
+from tenants.permissions import Permission
+
+NOT_ALLOWED, NO_SUCH_AGENT, BUSY = 4401, 4404, 4429
+TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
+
+
+class Denied(Exception):
+    """The socket is closed with `code`; the message says why."""
+
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+async def admit_stream(start: StreamStart) -> Call:
+    """The call that a Twilio stream belongs to, answered as of now. Raises Denied.
+
+    The token opens one stream; it has to be this call's, and of our account.
+    """
+    account: str = settings.TWILIO_ACCOUNT_SID
+    if account and start.account_sid != account:
+        raise Denied(NOT_ALLOWED, f"account {start.account_sid!r} is not ours")
+    try:
+        public_id = read_stream_token(start.parameters.get(TOKEN_PARAMETER, ""))
+        tenant_id = await run_unscoped(tenant_by_key, Call, public_id)
+        if tenant_id is None:
+            raise StreamRefused(f"there is no call {public_id}")
+        return await run_in_tenant(
+            tenant_id, call_connect, public_id=public_id, carrier_id=start.call_sid
+        )
+    except (BadToken, StreamRefused) as error:
+        raise Denied(NOT_ALLOWED, str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a page who may talk to this agent."""
+
+    tenant_id: int
+    agent: uuid.UUID
+    user_id: int | None = None
+    call: uuid.UUID | None = None
+
+
+async def admit_page(scope: Mapping[str, Any]) -> Visitor:
+    """Whom a page's socket comes from: a widget's token, or a member. Raises Denied."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    token, agent = _first(query, TOKEN_PARAMETER), _first(query, "agent")
+    if token:
+        return await _by_token(token)
+    return await _by_login(scope, agent)
+
+
+async def _by_token(token: str) -> Visitor:
+    try:
+        claim = read_widget_token(token)
+    except BadToken as error:
+        raise Denied(NOT_ALLOWED, str(error)) from None
+    tenant_id = await run_unscoped(tenant_by_key, Agent, claim.agent)
+    if tenant_id is None or not await run_unscoped(_is_open, tenant_id):
+        raise Denied(NO_SUCH_AGENT, f"there is no agent {claim.agent}")
+    return Visitor(tenant_id, claim.agent, call=claim.call)
+
+
+async def _by_login(scope: Mapping[str, Any], agent: str) -> Visitor:
+    if not _same_origin(scope):
+        raise Denied(NOT_ALLOWED, "a page of another site may not use this site's login")
+    identity: SocketIdentity | None = await identify(scope)
+    if identity is None:
+        raise Denied(NOT_ALLOWED, "nobody is logged in")
+    if not identity.may(Permission.AGENTS_TEST):
+        raise Denied(NOT_ALLOWED, f"{identity.label} may not talk to agents here")
+    try:
+        return Visitor(identity.tenant_id, uuid.UUID(agent), user_id=identity.user_id)
+    except ValueError:
+        raise Denied(NO_SUCH_AGENT, f"{agent[:40]!r} names no agent") from None
+
+
+async def open_from_page(visitor: Visitor) -> Call:
+    """Begin the visitor's call. Raises Denied; a widget's token works once."""
+    try:
+        return await run_in_tenant(visitor.tenant_id, _open, visitor)
+    except (ObjectDoesNotExist, NoPublishedAgent) as error:
+        raise Denied(NO_SUCH_AGENT, str(error)) from None
+    except StreamRefused as error:
+        raise Denied(NOT_ALLOWED, str(error)) from None
+
+
+def _open(visitor: Visitor) -> Call:
+    agent = Agent.objects.get(public_id=visitor.agent, is_active=True)
+    user = User.objects.filter(pk=visitor.user_id).first() if visitor.user_id else None
+    return call_open_from_page(agent=agent, user=user, public_id=visitor.call)
+
+
+def _is_open(tenant_id: int) -> bool:
+    return Tenant.objects.filter(pk=tenant_id, is_active=True).exists()
+
+
+def _same_origin(scope: Mapping[str, Any]) -> bool:
+    """Browsers name the page's origin; what names none is no browser and sends no stray cookie."""
+    headers = {name.lower(): value for name, value in scope.get("headers", ())}
+    origin = headers.get(b"origin")
+    if origin is None:
+        return True
+    host = urlsplit(origin.decode("latin-1")).hostname or ""
+    return validate_host(host, settings.ALLOWED_HOSTS)
+
+
+def _first(query: Mapping[str, list[str]], name: str) -> str:
+    return query.get(name, [""])[0]

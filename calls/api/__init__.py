@@ -1,0 +1,1 @@
+"""The calls of a tenant over HTTP, for programs and for the portal's pages."""

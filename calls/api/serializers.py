@@ -1,0 +1,114 @@
+"""How calls look to programs. Identifiers are public ones, times are ISO 8601 or ms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from calls.models import Call, CallEvent, Recording, Utterance
+
+
+class UtteranceSerializer(serializers.ModelSerializer[Utterance]):
+    """One turn: what was said, and what of it reached the other side."""
+
+    class Meta:
+        model = Utterance
+        fields = (
+            "sequence", "role", "text", "heard_text", "interrupted", "started_ms", "ended_ms",
+            "metrics",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class CallEventSerializer(serializers.ModelSerializer[CallEvent]):
+    """Something that happened in the call."""
+
+    class Meta:
+        model = CallEvent
+        fields = ("sequence", "at_ms", "name", "data")
+        read_only_fields = fields
+
+
+class RecordingSerializer(serializers.ModelSerializer[Recording]):
+    """The recording's figures, and where to fetch it."""
+
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Recording
+        fields = ("state", "sample_rate", "duration_ms", "size_bytes", "url")
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.URLField())
+    def get_url(self, recording: Recording) -> str:
+        """The address; asking it needs the permission to listen, and is noted."""
+        return str(
+            reverse(
+                "api:call-recording",
+                args=[recording.call.public_id],
+                request=self.context.get("request"),
+            )
+        )
+
+
+class CallSerializer(serializers.ModelSerializer[Call]):
+    """A call as it appears in a list."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    agent = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Call
+        fields = (
+            "id", "agent", "channel", "direction", "from_number", "to_number", "language",
+            "state", "started_at", "answered_at", "ended_at", "end_reason", "transfer_to",
+            "recording_consent", "providers", "duration_ms", "caller_talk_ms", "agent_talk_ms",
+            "talk_ms", "silence_ms", "longest_silence_ms", "interruptions", "response_ms",
+            "summary",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(
+        {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "name": {"type": "string"},
+                "version": {"type": "integer"},
+            },
+            "required": ["id", "name", "version"],
+        }
+    )
+    def get_agent(self, call: Call) -> dict[str, Any]:
+        """Who answered, in which version."""
+        return {
+            "id": str(call.agent.public_id),
+            "name": call.agent.name,
+            "version": call.version.number,
+        }
+
+
+class CallDetailSerializer(CallSerializer):
+    """A call with everything that was said and done in it."""
+
+    utterances = UtteranceSerializer(many=True, read_only=True)
+    events = CallEventSerializer(many=True, read_only=True)
+    recording = serializers.SerializerMethodField()
+
+    class Meta(CallSerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            *CallSerializer.Meta.fields, "outline", "utterances", "events", "recording",
+        )  # fmt: skip
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(RecordingSerializer(allow_null=True))
+    def get_recording(self, call: Call) -> dict[str, Any] | None:
+        """The recording, if the call was recorded."""
+        recording = next(iter(call.recordings.all()), None)
+        if recording is None:
+            return None
+        recording.call = call
+        return dict(RecordingSerializer(recording, context=self.context).data)

@@ -1,0 +1,100 @@
+"""Conducts one admitted call from its first frame to its last stored word."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Protocol
+
+import structlog
+
+from calls.live import LiveCalls
+from calls.providers.carriers.socket import SocketStream
+from calls.voice.end_reasons import EndReason
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 2.0
+
+
+class Session(Protocol):
+    """What is asked of a `calls.voice.CallSession` here."""
+
+    async def run(self) -> str: ...
+
+    def end(self, reason: str) -> None: ...
+
+
+class AdmittedCall(Protocol):
+    """A call that was let in, and everything round the conversation itself."""
+
+    public_id: uuid.UUID
+
+    async def begin(self, media: SocketStream) -> Session:
+        """Build the session."""
+
+    def close(self, reason: str) -> None:
+        """The conversation is over. In memory only: this also happens when we are cancelled."""
+
+    async def let_go(self) -> None:
+        """Wait, for a limited time, until all is stored."""
+
+
+class Line:
+    """A call's place in the registry, there before its session is."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._reason: str | None = None
+
+    def connect(self, session: Session) -> None:
+        """The session that `end` goes to from now on."""
+        self._session = session
+        if self._reason is not None:
+            session.end(self._reason)
+
+    def end(self, reason: str) -> None:
+        """Ask for an orderly end, now or as soon as there is a session."""
+        self._reason = reason
+        if self._session is not None:
+            self._session.end(reason)
+
+
+async def conduct(call: AdmittedCall, media: SocketStream, live: LiveCalls) -> str:
+    """Run the call and close its socket; returns the end reason. Raises CancelledError only."""
+    line = Line()
+    with (
+        structlog.contextvars.bound_contextvars(call=str(call.public_id)),
+        live.on_the_line(call.public_id, line),
+    ):
+        reason = await _converse(call, media, line)
+        await call.let_go()
+        await hang_up(media, reason)
+    return reason
+
+
+async def _converse(call: AdmittedCall, media: SocketStream, line: Line) -> str:
+    reason: str = EndReason.MEDIA_LOST  # if the server takes the socket away from us
+    try:
+        session = await call.begin(media)
+        line.connect(session)
+        reason = await session.run()
+    except Exception:
+        log.exception("call %s broke off", call.public_id)
+        reason = EndReason.INTERNAL_ERROR
+    finally:
+        call.close(reason)
+    return reason
+
+
+async def hang_up(media: SocketStream, reason: str) -> None:
+    """Close the socket; one that does not even take this is left to the server."""
+    code, why = 1000, reason
+    if media.fault is not None:
+        code, why = media.fault.close_code, media.fault.fault.value
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await media.hang_up(code, why)
+    except TimeoutError:
+        log.warning("the socket did not take its close within %g s", CLOSE_SECONDS)

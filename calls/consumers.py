@@ -1,0 +1,118 @@
+"""The media sockets: one consumer per protocol, each a thin adapter from socket to session.
+
+They are Channels consumers that take their frames off the socket themselves. A stock consumer
+hops into the one process-wide thread for every message and joins a channel layer; here a frame
+goes from `receive()` straight into the voice loop, and nothing else happens to it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+
+from calls import admission
+from calls.adapters import PageRecogniser
+from calls.admission import BUSY, Denied, Visitor
+from calls.conduct import AdmittedCall, conduct, hang_up
+from calls.feed import PageFeed
+from calls.live import LiveCalls, live
+from calls.providers.carriers import browser
+from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.browser import BrowserMedia
+from calls.providers.carriers.errors import MediaFault, StreamGone
+from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
+from calls.providers.carriers.twilio import media as twilio
+from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
+from calls.session import StoredCall
+from calls.voice.end_reasons import EndReason
+
+log = logging.getLogger(__name__)
+
+AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall]]
+
+
+class MediaConsumer(AsyncConsumer):
+    """Accepts a socket, lets `serve` have it, and survives whatever goes wrong on it."""
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, calls: LiveCalls = live) -> None:
+        self.limits, self.live = limits, calls
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI application of one socket."""
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept"})
+        try:
+            if not self.live.accepting:
+                raise Denied(BUSY, "no more calls are taken at the moment")
+            await self.serve(scope, receive, send)
+        except Denied as denied:
+            log.warning("media socket refused: %s", denied)
+            await _close(send, denied.code, str(denied))
+        except MediaFault as fault:
+            log.warning("media socket closed: %s", fault)
+            await _close(send, fault.close_code, fault.fault.value)
+        except StreamGone:
+            log.info("media socket closed by the other side before its start")
+
+    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Run one call. May raise Denied, MediaFault and StreamGone before it is admitted."""
+        raise NotImplementedError
+
+
+async def admit_stored(start: StreamStart) -> AdmittedCall:
+    """The stored call that a Twilio stream belongs to. Raises Denied."""
+    return StoredCall(await admission.admit_stream(start))
+
+
+class TwilioMediaConsumer(MediaConsumer):
+    """Twilio's Media Streams. `admit` says whose stream it is (a bench brings its own)."""
+
+    def __init__(self, *, admit: AdmitStream = admit_stored, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.admit = admit
+
+    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Wait for the start, which carries the token; then talk."""
+        start = await twilio.read_start(receive, self.limits)
+        call = await self.admit(start)
+        media = TwilioMedia(receive, send, start.stream_sid, self.limits)
+        try:
+            start.check_format()
+        except MediaFault as fault:
+            media.fault = fault
+            call.close(EndReason.FAILED)
+            await hang_up(media, EndReason.FAILED)
+            return
+        await conduct(call, media, self.live)
+
+
+class BrowserMediaConsumer(MediaConsumer):
+    """A page's call: 16 kHz PCM both ways, and everything that the page shows."""
+
+    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Find out who it is, wait for the start, then talk."""
+        visitor: Visitor = await admission.admit_page(scope)
+        await browser.read_start(receive, self.limits)
+        found = await admission.open_from_page(visitor)
+        ears = PageRecogniser()
+        media = BrowserMedia(receive, send, on_transcript=ears.take, limits=self.limits)
+        feed = PageFeed(media.send_json)
+        try:
+            await conduct(StoredCall(found, page=feed, page_ears=ears), media, self.live)
+        finally:
+            feed.stop()
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    try:
+        await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
+    except (OSError, RuntimeError):
+        log.debug("the socket was gone before it could be closed")
+
+
+def _short(reason: str) -> str:
+    """A close frame holds 123 bytes of reason."""
+    return reason.encode()[:120].decode(errors="ignore")

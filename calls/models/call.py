@@ -1,0 +1,176 @@
+"""One call, from its first ring to its last figure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from tenants.managers import TenantManager, TenantQuerySet
+from tenants.models.base import TenantForeignKey, TenantModel
+
+
+class Channel(models.TextChoices):
+    """The way a call came, and the name of the profile that it uses."""
+
+    BROWSER = "browser", _("Browser")
+    TWILIO = "twilio", "Twilio"
+    TELNYX = "telnyx", "Telnyx"
+
+
+class Direction(models.TextChoices):
+    """Who called whom."""
+
+    INBOUND = "inbound", _("Inbound")
+    OUTBOUND = "outbound", _("Outbound")
+
+
+class State(models.TextChoices):
+    """Where a call is: announced, talking, over."""
+
+    RINGING = "ringing", _("Ringing")
+    LIVE = "live", _("Live")
+    ENDED = "ended", _("Ended")
+
+
+class CallQuerySet(TenantQuerySet["Call"]):
+    """Reads like verbs; always of the current tenant."""
+
+    def live(self) -> Self:
+        """Calls that somebody is on."""
+        return self.filter(state=State.LIVE)
+
+    def unheard_of_since(self, moment: datetime) -> Self:
+        """Live calls whose server has not been heard of since."""
+        return self.live().filter(heartbeat_at__lt=moment)
+
+    def never_connected(self, moment: datetime) -> Self:
+        """Calls that were announced before that and whose sound never came."""
+        return self.filter(state=State.RINGING, started_at__lt=moment)
+
+
+class CallManager(TenantManager.from_queryset(CallQuerySet)):  # type: ignore[misc]
+    """`objects` of calls."""
+
+
+class Call(TenantModel):
+    """A call and its outcome. Times in milliseconds count from the answer."""
+
+    agent = TenantForeignKey(
+        "agents.Agent", on_delete=models.PROTECT, related_name="calls", verbose_name=_("agent")
+    )
+    version = TenantForeignKey(
+        "agents.AgentVersion",
+        on_delete=models.PROTECT,
+        related_name="calls",
+        verbose_name=_("agent version"),
+    )
+    number = TenantForeignKey(
+        "calls.Number",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="calls",
+        verbose_name=_("number"),
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("user"),
+        help_text=_("Who made a test call from the portal"),
+    )
+    channel = models.CharField(_("channel"), max_length=16, choices=Channel.choices)
+    direction = models.CharField(
+        _("direction"), max_length=16, choices=Direction.choices, default=Direction.INBOUND
+    )
+    carrier_id = models.CharField(_("carrier's id"), max_length=64, blank=True)
+    from_number = models.CharField(_("from"), max_length=100, blank=True)
+    to_number = models.CharField(_("to"), max_length=100, blank=True)
+    language = models.CharField(_("language"), max_length=16)
+
+    state = models.CharField(
+        _("state"), max_length=16, choices=State.choices, default=State.RINGING
+    )
+    started_at = models.DateTimeField(_("started at"))
+    answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    heartbeat_at = models.DateTimeField(_("last heard of at"), null=True, blank=True)
+    end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
+    transfer_to = models.CharField(
+        _("transfer to"),
+        max_length=16,
+        blank=True,
+        help_text=_("The number that the carrier dials once the agent has let go"),
+    )
+    recording_consent = models.BooleanField(
+        _("agreed to be recorded"), null=True, blank=True, help_text=_("Empty: not asked")
+    )
+    providers = models.JSONField(_("providers"), default=dict, blank=True)
+
+    finalised_at = models.DateTimeField(_("figures made at"), null=True, blank=True)
+    duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
+    caller_talk_ms = models.PositiveIntegerField(_("caller talks (ms)"), null=True, blank=True)
+    agent_talk_ms = models.PositiveIntegerField(_("agent talks (ms)"), null=True, blank=True)
+    talk_ms = models.PositiveIntegerField(
+        _("anybody talks (ms)"), null=True, blank=True, help_text=_("Overlap is counted once")
+    )
+    silence_ms = models.PositiveIntegerField(_("silence (ms)"), null=True, blank=True)
+    longest_silence_ms = models.PositiveIntegerField(
+        _("longest silence (ms)"), null=True, blank=True
+    )
+    interruptions = models.PositiveIntegerField(_("interruptions"), null=True, blank=True)
+    response_ms = models.PositiveIntegerField(
+        _("answer time (ms)"), null=True, blank=True, help_text=_("Median over the call's turns")
+    )
+    summary = models.TextField(_("summary"), blank=True)
+    outline = models.JSONField(
+        _("outline"), default=dict, blank=True, help_text=_("Topics, answers and data collected")
+    )
+
+    objects: ClassVar[CallManager] = CallManager()
+
+    class Meta(TenantModel.Meta):
+        verbose_name = _("call")
+        verbose_name_plural = _("calls")
+        ordering = ["-started_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "channel", "carrier_id"],
+                condition=~Q(carrier_id=""),
+                name="calls_call_one_per_carrier_id",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=State.values)
+                & Q(channel__in=Channel.values)
+                & Q(direction__in=Direction.values),
+                name="calls_call_choices_are_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=State.ENDED, ended_at__isnull=False) & ~Q(end_reason="")
+                | ~Q(state=State.ENDED) & Q(ended_at__isnull=True, end_reason=""),
+                name="calls_call_end_has_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.LIVE)
+                | Q(answered_at__isnull=False, heartbeat_at__isnull=False),
+                name="calls_call_live_has_a_heartbeat",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "-started_at", "-id"], name="calls_call_by_time"),
+            models.Index(
+                fields=["tenant", "state"],
+                condition=~Q(state=State.ENDED),
+                name="calls_call_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_channel_display()} {self.started_at:%Y-%m-%d %H:%M:%S}"

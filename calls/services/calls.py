@@ -1,0 +1,135 @@
+"""What happens to a call while it runs and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from calls.jsontext import clean, clean_text
+from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
+from calls.store import Closing, EventRow, Item, TurnRow
+from calls.voice.end_reasons import EndReason
+
+# A server tells of its calls every 5 s; one that missed five of these is gone.
+LOST_AFTER = timedelta(seconds=25)
+RING_LIMIT = timedelta(seconds=150)
+
+
+def call_append(*, call_id: int, items: Sequence[Item]) -> None:
+    """Store what happened in a call, in order. Storing the same again changes nothing."""
+    events = [_event(call_id, item) for item in items if isinstance(item, EventRow)]
+    turns = [_utterance(call_id, item) for item in items if isinstance(item, TurnRow)]
+    if events:
+        CallEvent.objects.bulk_create(events, ignore_conflicts=True)
+    if turns:
+        Utterance.objects.bulk_create(turns, ignore_conflicts=True)
+    for item in items:
+        if isinstance(item, Closing):
+            call_close(call_id=call_id, closing=item)
+
+
+def call_close(*, call_id: int, closing: Closing) -> bool:
+    """End a call for good, once; what the sweeper only guessed (`server_lost`) is put right."""
+    open_or_swept = Call.objects.filter(pk=call_id).exclude(
+        pk__in=Call.objects.filter(pk=call_id, state=State.ENDED).exclude(
+            end_reason=EndReason.SERVER_LOST
+        )
+    )
+    closed = open_or_swept.update(
+        state=State.ENDED,
+        ended_at=closing.ended_at,
+        end_reason=closing.reason,
+        transfer_to=closing.transfer_to,
+        providers=clean(closing.providers),
+        finalised_at=None,
+        updated_at=timezone.now(),
+    )
+    if closed:
+        finalise_on_commit([call_id])
+    return bool(closed)
+
+
+def calls_alive(*, call_ids: Sequence[int]) -> None:
+    """The server still has these calls; one that was taken for lost is live again."""
+    now = timezone.now()
+    alive = Call.objects.filter(pk__in=call_ids, state=State.LIVE).update(heartbeat_at=now)
+    if alive < len(call_ids):
+        Call.objects.filter(
+            pk__in=call_ids, state=State.ENDED, end_reason=EndReason.SERVER_LOST
+        ).update(
+            state=State.LIVE, ended_at=None, end_reason="", finalised_at=None, heartbeat_at=now
+        )
+
+
+def calls_sweep(*, now: datetime) -> int:
+    """Close the current tenant's calls that no server holds any more; how many those were.
+
+    They end when they were last heard of, with the turns that were stored until then.
+    """
+    lost = _locked(Call.objects.unheard_of_since(now - LOST_AFTER))
+    for call in lost:
+        _end_swept(call, call.heartbeat_at or now, EndReason.SERVER_LOST)
+    silent = _locked(Call.objects.never_connected(now - RING_LIMIT))
+    for call in silent:
+        _end_swept(call, now, EndReason.CANCELLED)
+    finalise_on_commit(call.pk for call in lost + silent)
+    return len(lost) + len(silent)
+
+
+def calls_without_figures(*, now: datetime) -> None:
+    """Ask again for the figures of calls that ended a while ago and have none."""
+    waiting = Call.objects.filter(
+        state=State.ENDED, finalised_at=None, ended_at__lt=now - timedelta(minutes=1)
+    ).values_list("pk", flat=True)[:500]
+    finalise_on_commit(waiting)
+
+
+def finalise_on_commit(call_ids: Iterable[int]) -> None:
+    """Have a worker make the figures of these calls, once they are stored.
+
+    A broker that is away is no reason to lose the end of a call: the sweeper asks again.
+    """
+    from calls.tasks import finalise_call
+    from tenants.context import current_tenant_id
+
+    tenant_id = current_tenant_id("calls.Call")
+    for call_id in call_ids:
+        transaction.on_commit(partial(finalise_call.delay, tenant_id, call_id), robust=True)
+
+
+def _locked(calls: CallQuerySet) -> list[Call]:
+    return list(calls.select_for_update(skip_locked=True, of=("self",)))
+
+
+def _end_swept(call: Call, ended_at: datetime, reason: EndReason) -> None:
+    call.state, call.ended_at, call.end_reason = State.ENDED, ended_at, reason.value
+    call.save(update_fields=["state", "ended_at", "end_reason", "updated_at"])
+
+
+def _event(call_id: int, item: EventRow) -> CallEvent:
+    return CallEvent(
+        call_id=call_id,
+        sequence=item.sequence,
+        at_ms=item.at,
+        name=clean_text(item.name)[:64],
+        data=clean(item.data),
+    )
+
+
+def _utterance(call_id: int, item: TurnRow) -> Utterance:
+    turn = item.turn
+    return Utterance(
+        call_id=call_id,
+        sequence=item.sequence,
+        role=turn.role,
+        text=clean_text(turn.text),
+        heard_text=clean_text(turn.heard_text),
+        interrupted=turn.interrupted,
+        started_ms=turn.started,
+        ended_ms=max(turn.started, turn.ended),
+        metrics=clean(turn.metrics),
+    )

@@ -1,0 +1,276 @@
+"""Builds one call out of a published agent version, and sees it through to its last row.
+
+Everything that touches the database happens before the first frame, or through the store's
+writer, or in `run_in_tenant`. What the webhook can do while the phone still rings, it does
+(`prepare`): the greeting is in the phrase cache by the time the caller listens.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agents.services.mind import build_mind
+from django.conf import settings
+from django.utils import timezone
+
+from agents.brain.mind import Mind
+from agents.profiles import ChannelProfile
+from agents.selectors import recognition_hints
+from calls.adapters import (
+    DenoisedDetector,
+    DenoisedRecogniser,
+    MindBrain,
+    NoRecorder,
+    PageRecogniser,
+    denoiser,
+)
+from calls.feed import PageFeed
+from calls.live import live
+from calls.models import Call, Recording
+from calls.providers.carriers.socket import SocketStream
+from calls.providers.registry import (
+    Credentials,
+    RecogniserOptions,
+    build_recognisers,
+    build_synthesisers,
+)
+from calls.recordings import recording_path, recordings_folder
+from calls.store import CallRef, CallStore, Closing
+from calls.voice import CallSession, Phrases, Ports, TurnOptions
+from calls.voice.ambience import Ambience
+from calls.voice.clock import LoopClock
+from calls.voice.events import Event
+from calls.voice.ports import Recogniser, SpeechDetector, Synthesiser
+from calls.voice.recording import WavRecorder
+from calls.voice.silero import SileroDetector
+from tenants.db import run_in_tenant
+
+log = logging.getLogger(__name__)
+
+TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value})
+MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
+FLUSH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a call needs from the database."""
+
+    profile: ChannelProfile
+    language: str
+    greeting: str | None
+    keyterms: Sequence[str]
+    phrases: Sequence[str]
+    mind: Mind
+    recording: Path | None
+
+
+def load(call: Call, sample_rate: int) -> Setup:
+    """Read what the call needs, and note its recording. Inside the call's tenant."""
+    profile = call.version.profile(call.channel)
+    keyterms, phrases = recognition_hints(call.version, call.language)
+    return Setup(
+        profile=profile,
+        language=call.language,
+        greeting=call.version.greeting_in(call.language),
+        keyterms=(*profile.transcriber.keyterms, *keyterms),
+        phrases=phrases,
+        mind=build_mind(call.version, profile, language=call.language),
+        recording=_note_recording(call, sample_rate) if profile.advanced.recording else None,
+    )
+
+
+def _note_recording(call: Call, sample_rate: int) -> Path:
+    path = recording_path(call)
+    Recording.objects.create(call=call, path=path, sample_rate=sample_rate)
+    return recordings_folder() / path
+
+
+class StoredCall:
+    """An admitted call with a row: implements `AdmittedCall`.
+
+    `page` shows it while it runs; `page_ears` is the page's own recogniser, used where the
+    profile wants it.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        page: PageFeed | None = None,
+        page_ears: PageRecogniser | None = None,
+    ) -> None:
+        self.public_id: uuid.UUID = call.public_id
+        self._call, self._page, self._page_ears = call, page, page_ears
+        self._providers: dict[str, str] = {}
+        self._transfers: Mapping[str, str] = {}
+        self._media: SocketStream | None = None
+        self._session: CallSession | None = None
+        self._recorder: WavRecorder | NoRecorder = NoRecorder()
+        self._reason = ""
+        self._store = CallStore(
+            CallRef(call.tenant_id, call.pk, call.public_id),
+            live.writer,
+            watch=page.take if page is not None else None,
+            transient=TRANSIENT,
+        )
+
+    async def begin(self, media: SocketStream) -> CallSession:
+        """Load and build everything; the page is told who listens, thinks and speaks."""
+        self._media = media
+        setup = await run_in_tenant(self._call.tenant_id, load, self._call, media.sample_rate)
+        functions = setup.profile.functions
+        self._transfers = {target.name: target.number for target in functions.transfer_targets}
+        if setup.recording is not None:
+            self._recorder = WavRecorder(setup.recording, media.sample_rate)
+        self._session = self._build(setup, media)
+        if self._page is not None:
+            await self._page.ready(
+                {
+                    "call": str(self.public_id),
+                    "agent": self._call.agent.name,
+                    "providers": self._providers,
+                }
+            )
+        return self._session
+
+    def _build(self, setup: Setup, media: SocketStream) -> CallSession:
+        recognisers = _recognisers(setup, media.sample_rate, self._page_ears)
+        voices = voices_for(setup.profile, media.sample_rate)
+        self._providers = {
+            "recogniser": recognisers[0].name,
+            "voice": voices[0].name,
+            "model": setup.mind.model_name,
+        }
+        advanced = setup.profile.advanced
+        ports = Ports(
+            media=media,
+            detector=_detector(setup.profile, media.sample_rate),
+            recognisers=recognisers,
+            brain=MindBrain(setup.mind),
+            synthesisers=voices,
+            store=self._store,
+            recorder=self._recorder,
+            clock=LoopClock(),
+            ambience=Ambience(advanced.ambience, advanced.ambience_volume, media.sample_rate),
+        )
+        return CallSession(
+            ports,
+            turn_options(setup.profile),
+            language=setup.language,
+            greeting=setup.greeting,
+            phrases=phrases_for(setup.profile, setup.language),
+        )
+
+    def close(self, reason: str) -> None:
+        """Put the end into the store; what was wrong with the media comes before it."""
+        self._reason = reason
+        self._tell_of_media()
+        target = str(getattr(self._session, "outcome", None) or "")
+        self._store.close(
+            Closing(
+                reason=reason,
+                ended_at=timezone.now(),
+                transfer_to=self._transfers.get(target, ""),
+                providers=self._providers,
+            )
+        )
+
+    def _tell_of_media(self) -> None:
+        media = self._media
+        if media is None:
+            return
+        at = media.positions.expected
+        if media.fault is not None:
+            data = {"fault": media.fault.fault.value, "detail": media.fault.detail}
+            self._store.event(at, MEDIA_FAULT, data)
+        figures = {
+            "lost_ms": round(media.positions.lost_ms),
+            "late": media.positions.late,
+            "malformed": media.malformed,
+        }
+        if any(figures.values()):
+            self._store.event(at, MEDIA_FIGURES, figures)
+
+    async def let_go(self) -> None:
+        """Wait for the recording and the rows: what the carrier asks next is answered from them.
+
+        Not for long: the writer goes on without us.
+        """
+        await self._recorder.aclose()
+        if not await self._store.drained(FLUSH_SECONDS):
+            log.warning("call %s ended, %d items wait", self.public_id, self._store.pending)
+        if self._page is not None:
+            await self._page.ended(self._reason)
+
+
+def credentials() -> Credentials:
+    """The installation's keys for speech."""
+    found: Credentials = settings.SPEECH_CREDENTIALS
+    return found
+
+
+def turn_options(profile: ChannelProfile) -> TurnOptions:
+    """The profile's turn-taking; what it leaves at the default stays the loop's to choose."""
+    return TurnOptions(**profile.transcriber.turns.model_dump(exclude_defaults=True))
+
+
+def phrases_for(profile: ChannelProfile, language: str) -> Phrases:
+    """The loop's own words, with the version's idle messages."""
+    phrases = Phrases.for_language(language)
+    idle = profile.advanced.idle_messages
+    return replace(phrases, away_prompts=tuple(idle)) if idle else phrases
+
+
+def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
+    """Who may speak on this call, in order."""
+    voice = profile.voice
+    return build_synthesisers(
+        provider=voice.provider,
+        voice=voice.voice,
+        language=voice.dialect,
+        speed=voice.speed,
+        pitch=voice.pitch,
+        style=voice.style,
+        style_degree=voice.style_degree,
+        lexicon=voice.lexicon,
+        sample_rate=sample_rate,
+        credentials=credentials(),
+    )
+
+
+def _recognisers(
+    setup: Setup, sample_rate: int, page_ears: PageRecogniser | None
+) -> Sequence[Recogniser]:
+    transcriber = setup.profile.transcriber
+    first, *others = transcriber.languages
+    found = build_recognisers(
+        provider=transcriber.provider,
+        language=first,
+        sample_rate=sample_rate,
+        keyterms=setup.keyterms,
+        phrases=setup.phrases,
+        credentials=credentials(),
+        options=RecogniserOptions(
+            prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)
+        ),
+    )
+    heard = [_denoised(each, transcriber.denoising, sample_rate) for each in found]
+    if transcriber.provider == "browser" and page_ears is not None:
+        return [page_ears, *heard]
+    return heard
+
+
+def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
+    cleaner = denoiser(kind, sample_rate)
+    return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
+
+
+def _detector(profile: ChannelProfile, sample_rate: int) -> SpeechDetector:
+    detector = SileroDetector(sample_rate)
+    cleaner = denoiser(profile.transcriber.denoising, sample_rate)
+    return detector if cleaner is None else DenoisedDetector(detector, cleaner)

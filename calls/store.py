@@ -1,0 +1,155 @@
+"""What the voice loop tells of a call, kept until it is in the database.
+
+`event` and `turn` put into memory and return. One writer for all calls of the process
+(`calls.writer`) takes it from there. Turns are never dropped. Events are bounded: a call whose
+events pile up beyond `MAX_PENDING` loses the newest ones, and says how many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeAlias
+
+from calls.voice.ports import Turn
+
+if TYPE_CHECKING:
+    from calls.writer import Writer
+
+MAX_PENDING = 20_000
+EVENTS_DROPPED = "events_dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRef:
+    """Which call, and whose."""
+
+    tenant_id: int
+    id: int
+    public_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event on its way to `CallEvent`."""
+
+    sequence: int
+    at: float
+    name: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A turn on its way to `Utterance`."""
+
+    sequence: int
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of a call on its way to `Call`."""
+
+    reason: str
+    ended_at: datetime
+    transfer_to: str = ""
+    providers: Mapping[str, str] = field(default_factory=dict)
+
+
+Item: TypeAlias = EventRow | TurnRow | Closing
+Watcher: TypeAlias = Callable[[EventRow | TurnRow], None]
+
+
+class CallStore:
+    """One call's memory; implements `Store` for the voice loop.
+
+    `watch` is told of everything at once (the page shows it); events named in `transient` are
+    for it alone. What `watch` raises never reaches the loop.
+    """
+
+    def __init__(
+        self,
+        call: CallRef,
+        writer: Writer,
+        *,
+        watch: Watcher | None = None,
+        transient: frozenset[str] = frozenset(),
+        max_pending: int = MAX_PENDING,
+    ) -> None:
+        self.call = call
+        self.dropped = 0
+        self.closed = False
+        self.written = asyncio.Event()
+        self._writer, self._watch = writer, watch
+        self._transient, self._max_pending = transient, max_pending
+        self._pending: deque[Item] = deque()
+        self._events, self._turns = itertools.count(), itertools.count()
+        writer.add(self)
+
+    def event(self, at: float, name: str, data: Mapping[str, object]) -> None:
+        """Take an event, `at` ms into the call."""
+        if name in self._transient:
+            self._tell(EventRow(-1, at, name, data))
+            return
+        if len(self._pending) >= self._max_pending:
+            self.dropped += 1
+            return
+        if self.dropped:
+            dropped, self.dropped = self.dropped, 0
+            self._take(EventRow(next(self._events), at, EVENTS_DROPPED, {"count": dropped}))
+        row = EventRow(next(self._events), at, name, data)
+        self._take(row)
+        self._tell(row)
+
+    def turn(self, turn: Turn) -> None:
+        """Take a turn that is over."""
+        row = TurnRow(next(self._turns), turn)
+        self._take(row)
+        self._tell(row)
+
+    def close(self, closing: Closing) -> None:
+        """The call is over; nothing comes after this. Doing it twice is harmless."""
+        if not self.closed:
+            self.closed = True
+            self._take(closing)
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until all is in the database; False if that takes longer."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.written.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # --- for the writer ---
+
+    @property
+    def pending(self) -> int:
+        """How much is not in the database yet."""
+        return len(self._pending)
+
+    def head(self, limit: int) -> list[Item]:
+        """The oldest items, which stay here until they are `confirm`ed."""
+        return list(itertools.islice(self._pending, limit))
+
+    def confirm(self, count: int) -> None:
+        """That many of the oldest are in the database."""
+        for _ in range(count):
+            self._pending.popleft()
+        if self.closed and not self._pending:
+            self.written.set()
+
+    def _take(self, item: Item) -> None:
+        self._pending.append(item)
+        self._writer.wake()
+
+    def _tell(self, row: EventRow | TurnRow) -> None:
+        if self._watch is not None:
+            self._watch(row)

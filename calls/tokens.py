@@ -1,0 +1,69 @@
+"""Signed tokens that open a media socket: one call each, once, and not for long.
+
+A token names a call by its public id. That it opens one socket only is not the token's doing:
+taking it moves the call's row out of `ringing` (Twilio) or creates the row (browser), and the
+database lets either happen once. Neither Redis nor a process has to remember it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.core import signing
+
+_STREAM_SALT = "calls.stream-token"
+_WIDGET_SALT = "calls.widget-token"
+STREAM_SECONDS = 120
+WIDGET_SECONDS = 600
+
+
+class BadToken(Exception):
+    """A token that is forged, too old or for something else."""
+
+
+def stream_token(call_id: uuid.UUID) -> str:
+    """The token with which the carrier opens the media stream of this call."""
+    return signing.dumps(call_id.hex, salt=_STREAM_SALT)
+
+
+def read_stream_token(token: str, max_age: int = STREAM_SECONDS) -> uuid.UUID:
+    """The public id of the token's call. Raises BadToken."""
+    return _uuid(_load(token, _STREAM_SALT, max_age))
+
+
+@dataclass(frozen=True, slots=True)
+class WidgetClaim:
+    """What a widget token allows: one call with this agent, under this public id."""
+
+    agent: uuid.UUID
+    call: uuid.UUID
+
+
+def widget_token(agent_id: uuid.UUID) -> str:
+    """A token with which anybody may call this agent from a page, once."""
+    return signing.dumps([agent_id.hex, uuid.uuid4().hex], salt=_WIDGET_SALT)
+
+
+def read_widget_token(token: str, max_age: int = WIDGET_SECONDS) -> WidgetClaim:
+    """What the token allows. Raises BadToken."""
+    claim = _load(token, _WIDGET_SALT, max_age)
+    if not isinstance(claim, list) or len(claim) != 2:
+        raise BadToken("the token holds no agent and call")
+    return WidgetClaim(agent=_uuid(claim[0]), call=_uuid(claim[1]))
+
+
+def _load(token: str, salt: str, max_age: int) -> object:
+    try:
+        return signing.loads(token, salt=salt, max_age=max_age)
+    except signing.SignatureExpired:
+        raise BadToken(f"the token is older than {max_age} s") from None
+    except (signing.BadSignature, ValueError):
+        raise BadToken("the token was not signed here") from None
+
+
+def _uuid(value: object) -> uuid.UUID:
+    try:
+        return uuid.UUID(hex=str(value))
+    except ValueError:
+        raise BadToken("the token names no call") from None

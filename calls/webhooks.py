@@ -1,0 +1,153 @@
+"""What carriers ask over HTTP: take this call? and, when the agent has let go: what now?
+
+Every request is checked against the public URL that the carrier was told, before anything is
+read or stored. The database is asked once, on the bridge's threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
+from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from calls import reception, spoken
+from calls.carrier_auth import twilio_auth_token
+from calls.live import live
+from calls.models import Channel
+from calls.providers.carriers.twilio import signature, twiml
+from calls.services.intake import AlreadyAnswered, Ring
+from calls.tokens import stream_token
+from tenants.db import run_unscoped
+
+log = logging.getLogger(__name__)
+
+MEDIA_PATH = "/api/v1/ws/media-stream/twilio"
+TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
+
+
+def public_url(path: str) -> str:
+    """The address under which a carrier reaches this path."""
+    return f"{settings.PUBLIC_BASE_URL.rstrip('/')}{path}"
+
+
+def media_url() -> str:
+    """The address of our media socket for Twilio."""
+    url = urlsplit(public_url(MEDIA_PATH))
+    return url._replace(scheme="ws" if url.scheme == "http" else "wss").geturl()
+
+
+@csrf_exempt
+@require_POST
+async def twilio_incoming_call(request: HttpRequest) -> HttpResponse:
+    """Answer a call: connect it to our media socket, or say politely why not."""
+    if not _is_from_twilio(request):
+        return HttpResponseForbidden()
+    form = request.POST
+    ring = Ring(
+        carrier=Channel.TWILIO,
+        carrier_id=form.get("CallSid", ""),
+        from_number=form.get("From", "")[:100],
+        to_number=form.get("To", "")[:100],
+    )
+    if not 0 < len(ring.carrier_id) <= 64 or not ring.to_number:
+        return HttpResponseBadRequest("CallSid and To are needed")
+    try:
+        answer = await run_unscoped(reception.receive, ring, accepting=live.accepting)
+    except AlreadyAnswered as replay:
+        log.warning("twilio: %s was announced before and is not waiting: %s",
+                    ring.carrier_id, replay)  # fmt: skip
+        return HttpResponseForbidden()
+    except (DatabaseError, InterfaceError):
+        log.exception("twilio: %s cannot be taken, the database is away", ring.carrier_id)
+        answer = reception.Refusal(spoken.NOBODY_THERE, spoken.likely_language(ring.from_number))
+    return _answer_with(answer)
+
+
+def _answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
+    if isinstance(answer, reception.Refusal):
+        line = spoken.say(answer.line, answer.language)
+        return _twiml(twiml.say_and_hang_up(line, language=answer.language))
+    return _twiml(
+        twiml.connect_stream(
+            stream_url=media_url(),
+            action_url=_action_url("twilio-after-stream", answer.public_id),
+            parameters={TOKEN_PARAMETER: stream_token(answer.public_id)},
+            last_words=spoken.say(spoken.CUT_OFF, answer.language),
+            language=answer.language,
+        )
+    )
+
+
+@csrf_exempt
+@require_POST
+async def twilio_after_stream(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """The media socket is closed: dial whom the caller was to be handed to, or hang up."""
+    return await _next_step(request, public_id, _after_stream)
+
+
+@csrf_exempt
+@require_POST
+async def twilio_after_dial(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
+    """The call to a person is over: say so if nobody answered, then hang up."""
+    return await _next_step(request, public_id, _after_dial)
+
+
+Step = Callable[[HttpRequest, reception.LetGo], str]
+
+
+async def _next_step(request: HttpRequest, public_id: uuid.UUID, step: Step) -> HttpResponse:
+    if not _is_from_twilio(request):
+        return HttpResponseForbidden()
+    call_sid = request.POST.get("CallSid", "")
+    call = await run_unscoped(reception.let_go, public_id, call_sid)
+    if call is None:
+        log.warning("twilio: %s asks what to do with %s, which it has not", call_sid, public_id)
+        return _twiml(twiml.hang_up())
+    return _twiml(step(request, call))
+
+
+def _after_stream(_request: HttpRequest, call: reception.LetGo) -> str:
+    if call.transfer_to:
+        action = _action_url("twilio-after-dial", call.public_id)
+        return twiml.dial(call.transfer_to, action_url=action, caller_id=call.to_number)
+    if call.cut_off:
+        line = spoken.say(spoken.CUT_OFF, call.language)
+        return twiml.say_and_hang_up(line, language=call.language)
+    return twiml.hang_up()
+
+
+def _after_dial(request: HttpRequest, call: reception.LetGo) -> str:
+    if request.POST.get("DialCallStatus", "") in {"completed", "answered"}:
+        return twiml.hang_up()
+    line = spoken.say(spoken.TRANSFER_FAILED, call.language)
+    return twiml.say_and_hang_up(line, language=call.language)
+
+
+def _is_from_twilio(request: HttpRequest) -> bool:
+    query = request.META.get("QUERY_STRING", "")
+    url = public_url(request.path) + (f"?{query}" if query else "")
+    if signature.is_signed(
+        url=url, params=request.POST, headers=request.headers, auth_token=twilio_auth_token()
+    ):
+        return True
+    log.warning(
+        "twilio: refused %s, its signature is %s",
+        url, "wrong" if signature.SIGNATURE_HEADER in request.headers else "missing",
+    )  # fmt: skip
+    return False
+
+
+def _action_url(name: str, public_id: uuid.UUID) -> str:
+    return public_url(reverse(f"calls:{name}", args=[public_id]))
+
+
+def _twiml(document: str) -> HttpResponse:
+    return HttpResponse(document, content_type="text/xml; charset=utf-8")

@@ -1,0 +1,22 @@
+"""The API's routes, and its description."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from calls.api.views import CallViewSet, RecordingView
+
+app_name = "api"
+
+router = SimpleRouter(use_regex_path=False)
+router.register("calls", CallViewSet, basename="call")
+
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("calls/<uuid:public_id>/recording/", RecordingView.as_view(), name="call-recording"),
+    path("", include(router.urls)),
+]
+
+docs = SpectacularSwaggerView.as_view(url_name="api:schema")
