@@ -11,10 +11,13 @@ From the command line it understands the simulated caller's clips, or says what 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +26,9 @@ from websockets.exceptions import ConnectionClosed
 
 from calls.voice.codecs import mulaw_decode
 from tests.peers import azure_framing as framing
-from tests.peers.azure_framing import TICKS_PER_MS, Frame
+from tests.peers.azure_framing import TICKS_PER_MS, Frame, FrontDoor
+from tests.peers.azure_tts import AzureVoices, espeaking
+from tests.peers.clip_hearing import ClipHearing
 
 WAV_HEADER_BYTES = 44
 MULAW_TAG = 7
