@@ -1,0 +1,133 @@
+"""The page's media protocol: what is understood, what is overlooked, what ends the stream."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from calls.providers.carriers.browser import BrowserMedia, read_start
+from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
+from calls.providers.carriers.socket import Limits
+from calls.voice.ports import Audio, Closed, Dtmf, Mark
+from tests.calls.sockets import Socket
+
+FRAME = bytes(640)
+HANGUP = {"type": "hangup"}
+
+
+def stream_of(socket: Socket, **kwargs) -> BrowserMedia:
+    return BrowserMedia(
+        socket.receive, socket.send, limits=Limits(ahead_ms=60_000), now=lambda: 0.0, **kwargs
+    )
+
+
+async def all_of(stream: BrowserMedia):
+    return [event async for event in stream]
+
+
+async def test_start_at_16_khz_is_taken():
+    await read_start(Socket([{"type": "start", "sample_rate": 16000}]).receive)
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ({"type": "start", "sample_rate": 48000}, Fault.WRONG_FORMAT),
+        ({"type": "start"}, Fault.WRONG_FORMAT),
+        ({"type": "played", "mark": "g1"}, Fault.MISSING_START),
+        (FRAME, Fault.MISSING_START),
+        ("x" * 70_000, Fault.MISSING_START),
+        ("{", Fault.MALFORMED),
+    ],
+)
+async def test_anything_but_the_start_is_refused(message, fault):
+    with pytest.raises(MediaFault) as caught:
+        await read_start(Socket([message]).receive)
+    assert caught.value.fault is fault
+
+
+async def test_missing_start_is_not_waited_for_for_ever():
+    with pytest.raises(MediaFault, match="no start message"):
+        await read_start(Socket().receive, Limits(start_seconds=0.01))
+
+
+async def test_page_that_goes_before_the_start_is_no_fault():
+    socket = Socket()
+    socket.disconnect()
+    with pytest.raises(StreamGone):
+        await read_start(socket.receive)
+
+
+async def test_sound_keys_and_acknowledgements_come_through():
+    socket = Socket(
+        [FRAME, {"type": "played", "mark": "g3-2"}, {"type": "dtmf", "digit": "5"}, FRAME, HANGUP]
+    )
+    assert await all_of(stream_of(socket)) == [
+        Audio(FRAME, 16000, 0.0),
+        Mark("g3-2"),
+        Dtmf("5"),
+        Audio(FRAME, 16000, 20.0),
+        Closed("caller_hung_up"),
+    ]
+
+
+async def test_what_the_page_recognised_is_handed_on():
+    heard: list[tuple[str, bool]] = []
+    socket = Socket(
+        [
+            {"type": "transcript", "text": "ho", "final": False},
+            {"type": "transcript", "text": "hola", "final": True},
+            HANGUP,
+        ]
+    )
+    stream = stream_of(socket, on_transcript=lambda text, final: heard.append((text, final)))
+    await all_of(stream)
+    assert heard == [("ho", False), ("hola", True)]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        bytes(641),
+        "{",
+        {"type": "transcript", "text": 7},
+        {"type": "transcript", "text": "x" * 3000},
+        {"type": "dtmf", "digit": "77"},
+        {"type": "dtmf"},
+    ],
+)
+async def test_malformed_message_is_overlooked(message):
+    stream = stream_of(Socket([FRAME, message, FRAME, HANGUP]))
+    assert [type(e) for e in await all_of(stream)] == [Audio, Audio, Closed]
+    assert stream.malformed == 1
+
+
+async def test_oversized_sound_ends_the_stream():
+    stream = stream_of(Socket([bytes(70_000), FRAME]))
+    assert await all_of(stream) == [Closed("media_lost")]
+    assert stream.fault is not None
+    assert stream.fault.fault is Fault.OVERSIZED
+
+
+async def test_page_gets_sound_as_binary_and_the_rest_as_json():
+    socket = Socket()
+    stream = stream_of(socket)
+    await stream.send(FRAME)
+    await stream.mark("g3-2")
+    await stream.clear()
+    await stream.send_json({"type": "state", "agent": "listening"})
+    assert socket.sent[0]["bytes"] == FRAME
+    assert [json.loads(m["text"]) for m in socket.sent[1:]] == [
+        {"type": "mark", "name": "g3-2"},
+        {"type": "clear"},
+        {"type": "state", "agent": "listening"},
+    ]
+
+
+async def test_keys_are_heard_by_the_caller():
+    socket = Socket()
+    await stream_of(socket).send_dtmf("12")
+    assert len(socket.sent[0]["bytes"]) == 2 * 2 * 16 * 200
+    with pytest.raises(ValueError, match="'X' is no key"):
+        await stream_of(socket).send_dtmf("x")
