@@ -31,6 +31,7 @@ R = TypeVar("R")
 M = TypeVar("M", bound="TenantOwned")
 
 _THREADS_DEFAULT = 8
+_CLOSE_SECONDS = 30.0
 _pool_lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 
@@ -186,14 +187,15 @@ def close_bridge() -> None:
 
 
 def _close_connections_of(pool: ThreadPoolExecutor) -> None:
-    """Every thread has its own connections, so every thread has to close them itself."""
-    threads = len(pool._threads)
-    barrier = threading.Barrier(threads) if threads else None
+    """Every thread has its own connections, so every thread has to close them itself.
+
+    They meet at a barrier, so that none does it twice and another not at all.
+    """
+    barrier = threading.Barrier(pool._max_workers)
 
     def close() -> None:
         connections.close_all()
-        if barrier is not None:
-            barrier.wait(timeout=30)
+        barrier.wait(_CLOSE_SECONDS)
 
-    for future in [pool.submit(close) for _ in range(threads)]:
+    for future in [pool.submit(close) for _ in range(pool._max_workers)]:
         future.result()
