@@ -46,7 +46,7 @@ class Variable:
 
     def masked(self, text: str) -> str:
         """The value as it may be shown: of a secret only its length, of a URL no password."""
-        if self.secret and text:
+        if self.secret and text and "://" not in text:
             return f"*** ({len(text)} characters)"
         return without_password(text)
 

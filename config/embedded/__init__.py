@@ -7,11 +7,11 @@ the kernel closes it however its holder ends, and the keeper ends with its last 
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -89,6 +89,13 @@ def leave(data_dir: Path, *, seconds: float = 20.0) -> None:
             return  # the keeper is gone, or goes too slowly to wait for
 
 
+@atexit.register
+def _let_go() -> None:
+    """Close what the kernel would close anyway, so that Python does not complain."""
+    while _leases:
+        _leases.popitem()[1][0].close()
+
+
 def make_folders(data_dir: Path) -> Folders:
     """The folders of this data folder, created; sockets go where their paths are short enough."""
     home = data_dir / "embedded"
@@ -121,7 +128,7 @@ def _runtime_folder(home: Path) -> Path:
 
 def _register(folders: Folders, data_dir: Path) -> tuple[socket.socket, Servers]:
     """Connect to the keeper, started if need be; it answers when the servers are ready."""
-    keeper: subprocess.Popen[bytes] | None = None
+    keeper: int | None = None
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         lease = _connect(folders.keeper_socket)
@@ -129,10 +136,10 @@ def _register(folders: Folders, data_dir: Path) -> tuple[socket.socket, Servers]
             return lease
         if keeper is None:
             keeper = _start_keeper(folders, data_dir)
-        elif keeper.poll():
-            raise EmbeddedError(_last_line(folders.log))
-        elif keeper.returncode == 0:
+        elif (code := _exit_code(keeper)) == 0:
             keeper = None  # another keeper was faster, or the one before was just ending
+        elif code is not None:
+            raise EmbeddedError(_last_line(folders.log))
         time.sleep(0.02)
     raise EmbeddedError(f"The embedded servers did not start in time; see {folders.log}.")
 
@@ -151,16 +158,25 @@ def _connect(path: Path) -> tuple[socket.socket, Servers] | None:
     return None
 
 
-def _start_keeper(folders: Folders, data_dir: Path) -> subprocess.Popen[bytes]:
-    with folders.log.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "config.embedded.keeper", str(data_dir)],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # the terminal's Ctrl-C is not for it
-        )
+def _start_keeper(folders: Folders, data_dir: Path) -> int:
+    """Start the keeper, which goes its own way: it may outlive us, so it is no Popen of ours."""
+    log = (str(folders.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "config.embedded.keeper", str(data_dir)],
+        {**os.environ, "PYTHONPATH": str(ROOT)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, *log),
+            (os.POSIX_SPAWN_OPEN, 2, *log),
+        ],
+    )
+
+
+def _exit_code(pid: int) -> int | None:
+    """How a child ended, None while it runs."""
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _last_line(log: Path) -> str:

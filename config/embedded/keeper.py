@@ -116,6 +116,7 @@ def lock(folders: Folders) -> int | None:
 
 def main() -> None:
     """Keep the servers of the data folder that the argument names."""
+    os.setsid()  # the terminal's Ctrl-C is not for us
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     folders = make_folders(Path(sys.argv[1]))
     if lock(folders) is None:

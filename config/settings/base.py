@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "agents",
     "calls",
     "dashboard",
+    "config",
 ]
 
 MIDDLEWARE = [
