@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,11 +62,16 @@ class Script:
 
 @dataclass
 class Faults:
-    """What goes wrong: `cut_after` ms of sound the socket breaks; `mute` never answers."""
+    """What goes wrong.
+
+    After `cut_after` ms of sound the socket breaks, `cuts` times; `mute` never answers; `slow` is
+    in seconds before each final; without `answer_commits` only silence ends an utterance.
+    """
 
     mute: bool = False
     cut_after: float | None = None
-    slow: float = 0.0  # seconds before each final
+    cuts: float = math.inf
+    slow: float = 0.0
     answer_commits: bool = True
 
 
@@ -109,7 +115,7 @@ class RecognitionPeer:
     contexts: list[dict[str, Any]] = field(default_factory=list)
     commits: list[Frame] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
-    on_final: Callable[[str], None] = lambda _: None
+    finals: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     async def handle(self, connection: ServerConnection) -> None:
         """Serve one socket until it closes."""
@@ -152,8 +158,9 @@ class _Session:
         if not turn.header:
             turn.header, body = body[:WAV_HEADER_BYTES], body[WAV_HEADER_BYTES:]
         turn.payload += body
-        cut = self._peer.faults.cut_after
-        if cut is not None and turn.heard_ms >= cut:
+        faults = self._peer.faults
+        if faults.cuts > 0 and turn.heard_ms >= (faults.cut_after or math.inf):
+            faults.cuts -= 1
             await self._connection.close(1011, "internal error")
             return
         await self._hear(turn, body)
@@ -200,7 +207,7 @@ class _Session:
         turn.hypothesis = ""
         await asyncio.sleep(self._peer.faults.slow)
         await self._phrase("Success" if text else "NoMatch", text, duration)
-        self._peer.on_final(text)
+        self._peer.finals.put_nowait(text)
 
     async def _phrase(self, status: str, text: str, duration: int) -> None:
         turn = self._turn
@@ -236,12 +243,12 @@ def _arguments() -> argparse.Namespace:
 async def _main() -> None:
     arguments = _arguments()
     peer = RecognitionPeer(_hearing(arguments.say, arguments.script))
-    peer.on_final = lambda text: print(f"heard: {text or '(nothing)'}", flush=True)  # noqa: T201
     voices = AzureVoices(espeaking)
     door = FrontDoor({framing.RECOGNITION_PATH: peer.handle, **voices.routes}, key=arguments.key)
     async with framing.listening(door, arguments.port) as address:
         print(f"AZURE_SPEECH_HOST={address}", flush=True)  # noqa: T201
-        await asyncio.Event().wait()
+        while True:
+            print(f"heard: {await peer.finals.get() or '(nothing)'}", flush=True)  # noqa: T201
 
 
 def _rms(pcm: bytes) -> float:

@@ -71,7 +71,7 @@ def recogniser_for(language: str = "en-US", rate: int = LINE_RATE) -> EmbeddedRe
 def on_the_line(text: str, voice: str, folder: Path) -> bytes:
     """PCM16 at 8 kHz of a voice that went through mu-law, with some line silence round it."""
     path = folder / "clip.wav"
-    subprocess.run([FLITE, "-voice", voice, "-t", text, "-o", str(path)], check=True)  # noqa: S603
+    subprocess.run([FLITE, "-voice", voice, "-t", text, "-o", str(path)], check=True)
     with wave.open(str(path)) as clip:
         pcm = clip.readframes(clip.getnframes())
         rate = clip.getframerate()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -31,6 +32,8 @@ _SEGMENTATION_BOUNDS = (100, 5000)  # ms, what the service accepts
 _MOST_PHRASES = 500
 _UNANSWERED_LIMIT = 2  # one unanswered utterance may be a cough, two are a mute socket
 _CLOSE_TIMEOUT = 2.0  # s
+_COMMIT_INTERVAL = 0.11  # s; the SDK refuses a commit within 100 ms of another
+_MOST_EARLY_FRAMES = 1500  # 30 s
 _LOCALES = {
     "es": "es-MX",
     "en": "en-US",
@@ -70,9 +73,9 @@ class _Link:
         """2 µs for a frame of 20 ms."""
         self._stream.write(sound)
 
-    def commit(self) -> None:
-        """Ask the service to finish the segment now: 0.15 ms."""
-        self._stream.commit()
+    def commit(self) -> bool:
+        """Ask the service to finish the segment now: 0.15 ms. False if asked again too soon."""
+        return bool(self._stream.commit())
 
     def close(self) -> None:
         """Handlers first: one that is called while the interpreter ends kills the process."""
@@ -95,7 +98,7 @@ class AzureRecogniser:
         self._encode: Callable[[bytes], bytes] = (
             mulaw_encode if request.sample_rate == _TELEPHONE_RATE else bytes
         )
-        self._early: list[bytes] = []  # sound from before the stream was there
+        self._early: deque[bytes] = deque(maxlen=_MOST_EARLY_FRAMES)  # from before it was open
         self._link: _Link | None = None
         self._connecting: Future[_Link] | None = None
         self._silences = 0
@@ -118,6 +121,7 @@ class AzureRecogniser:
             link.write(sound)
         self._early.clear()
         self._link = link
+        self._commit()
 
     def push(self, pcm: bytes) -> None:
         sound = self._encode(pcm)
@@ -131,8 +135,7 @@ class AzureRecogniser:
 
     def finish_utterance(self) -> None:
         self._ear.finished()
-        if self._link:
-            self._link.commit()
+        self._commit()
 
     def __aiter__(self) -> AsyncIterator[Partial | Final]:
         return aiter(self._transcripts)
@@ -153,6 +156,10 @@ class AzureRecogniser:
             await asyncio.wait_for(asyncio.shield(closing), _CLOSE_TIMEOUT)
         except TimeoutError:
             log.warning("azure recogniser: closing takes over %s s, left behind", _CLOSE_TIMEOUT)
+
+    def _commit(self) -> None:
+        if self._link and self._ear.owes and not self._link.commit():
+            self._loop.call_later(_COMMIT_INTERVAL, self._commit)
 
     # --- on the SDK's threads ---
 
