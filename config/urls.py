@@ -9,6 +9,7 @@ urlpatterns = [
     path("api/v1/", include("config.api")),
     path("api/v1/", include("calls.urls")),
     path("docs", api.docs, name="docs"),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("tenants.urls")),
     path("", include("dashboard.urls")),
     path("admin/", admin.site.urls),

@@ -1,0 +1,59 @@
+"""The portal's pages. Each parses, reads through a selector, renders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from calls.selectors.calls import call_for, recent_calls
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from agents.selectors import callable_versions
+from calls.models import Call
+from dashboard.texts import test_call_texts
+from tenants.guards import member_required
+from tenants.permissions import Permission
+
+if TYPE_CHECKING:
+    from tenants.middleware import TenantRequest
+
+LATEST = 20
+
+
+@require_safe
+@member_required(Permission.CALLS_VIEW)
+def home(request: TenantRequest) -> HttpResponse:
+    """The agents that take calls, and the latest calls."""
+    context = {
+        "tenant": request.tenant,
+        "versions": callable_versions(),
+        "calls": recent_calls()[:LATEST],
+    }
+    return render(request, "dashboard/home.html", context)
+
+
+@require_safe
+@member_required(Permission.AGENTS_TEST)
+def test_call(request: TenantRequest) -> HttpResponse:
+    """Talk to an agent in the browser; `?agent=` chooses which."""
+    context: dict[str, Any] = {
+        "versions": callable_versions(),
+        "chosen": request.GET.get("agent", ""),
+        "socket_path": "/api/v1/ws/media-stream?client=browser",
+        "texts": test_call_texts(),
+    }
+    return render(request, "dashboard/test_call.html", context)
+
+
+@require_safe
+@member_required(Permission.CALLS_VIEW)
+def call(request: TenantRequest, public_id: UUID) -> HttpResponse:
+    """One call: what was said, when, and how quick the answers were."""
+    try:
+        found = call_for(public_id)
+    except Call.DoesNotExist as missing:
+        raise Http404 from missing
+    context = {"call": found, "utterances": found.utterances.all()}
+    return render(request, "dashboard/call.html", context)
