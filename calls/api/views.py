@@ -20,7 +20,7 @@ from calls.api.serializers import CallDetailSerializer, CallSerializer
 from calls.api.sound import sound_response
 from calls.models import Call, Recording, State
 from calls.recordings import recordings_folder
-from calls.selectors import call_details, calls_list, recording_of
+from calls.selectors.calls import call_details, recent_calls, recording_of
 from tenants import audit
 from tenants.drf import TenantAPIView, TenantViewSet, actor_of
 from tenants.permissions import Permission
@@ -54,7 +54,7 @@ class CallViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     def get_queryset(self) -> QuerySet[Call]:
         """The list is filtered; one call comes with everything."""
         if self.action == "list":
-            return _filtered(calls_list(), self.request)
+            return _filtered(recent_calls(), self.request)
         return call_details()
 
     def get_serializer_class(self) -> type[CallSerializer]:

@@ -1,0 +1,40 @@
+"""Reading calls. All run inside the tenant's context: another tenant's call is not found."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Prefetch, QuerySet
+
+from calls.models import Call, CallEvent, Recording, Utterance
+
+
+def recent_calls() -> QuerySet[Call]:
+    """The tenant's calls with what a list shows of them, the latest first."""
+    calls: QuerySet[Call] = Call.objects.select_related("agent", "version", "number").order_by(
+        "-started_at", "-id"
+    )
+    return calls
+
+
+def call_for(public_id: UUID | str) -> Call:
+    """One call with all that was said and done in it. Raises Call.DoesNotExist."""
+    call: Call = call_details().get(public_id=public_id)
+    return call
+
+
+def call_details() -> QuerySet[Call]:
+    """The tenant's calls with everything that a call's page shows, in order."""
+    return recent_calls().prefetch_related(
+        Prefetch("utterances", Utterance.objects.order_by("sequence")),
+        Prefetch("events", CallEvent.objects.order_by("sequence")),
+        "recordings",
+    )
+
+
+def recording_of(public_id: UUID | str) -> Recording:
+    """The sound of a call. Raises Recording.DoesNotExist."""
+    recording: Recording = Recording.objects.select_related("call", "tenant").get(
+        call__public_id=public_id
+    )
+    return recording
