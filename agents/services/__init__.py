@@ -3,6 +3,7 @@
 from agents.services.agents import agent_create, agent_update
 from agents.services.diff import Difference, version_diff
 from agents.services.knowledge import ImportResult, knowledge_import
+from agents.services.seeds import seed_demo_agents
 from agents.services.versions import (
     version_draft,
     version_publish,
@@ -16,6 +17,7 @@ __all__ = [
     "agent_create",
     "agent_update",
     "knowledge_import",
+    "seed_demo_agents",
     "version_diff",
     "version_draft",
     "version_publish",

@@ -78,7 +78,8 @@ _EN = {
     "robot": r"(?:are you|you are|you're|talking to|speaking to|speaking with|is this) "
     r"(?:a |an )?(?:real )?(?:robot|machine|bot|computer|ai|artificial intelligence|recording|"
     r"person|human(?: being)?)",
-    "who": r"who (?:are you|is this|am i (?:talking|speaking) (?:to|with))|what(?:'s| is) your name",
+    "who": r"who (?:are you|is this|am i (?:talking|speaking) (?:to|with))"
+    r"|what(?:'s| is) your name",
     "person": r"(?:talk|speak|transfer|connect|put|pass|get|give|need|want)(?: \w+){0,4} "
     r"(?:person|human|agent|operator|representative|somebody|someone|manager|supervisor|people)"
     r"|^(?:a |an )?(?:real )?(?:person|human|agent|operator|representative)(?: please)?$",

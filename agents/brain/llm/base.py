@@ -71,7 +71,9 @@ class LanguageModel(Protocol):
     Errors are those of `agents.brain.errors`. Reasoning is never in a `Text`.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Who it is, as shown to people."""
 
     async def open(self) -> None:
         """Connect before the first request. May fail; `stream` then tries again."""
