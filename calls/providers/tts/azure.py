@@ -31,9 +31,10 @@ from agents.brain.errors import (
 )
 from calls.providers.health import ProviderHealth
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tts.cache import cached
 from calls.providers.tts.lexicon import Lexicon
 from calls.providers.tts.options import Limits, VoiceOptions
-from calls.providers.tts.pipeline import Sound, speak_ahead
+from calls.providers.tts.pipeline import Sound, observed, speak_ahead
 from calls.providers.tts.ssml import speech_markup
 from calls.providers.tts.timing import WordTimer
 from calls.providers.tts.voices import voice_name
@@ -247,7 +248,7 @@ class AzureSynthesiser:
 
     def speak(self, segments: AsyncIterator[str]) -> AsyncGenerator[Speech, None]:
         """Speak each segment as it comes; closing the generator stops at once."""
-        return speak_ahead(segments, self._synthesise, self._health)
+        return speak_ahead(segments, observed(self._synthesise, self._health))
 
     async def aclose(self) -> None:
         """Stop, hang up and leave nothing of the SDK behind."""
@@ -391,4 +392,4 @@ def _build(request: SynthesiserRequest) -> AzureSynthesiser:
     )
 
 
-PROVIDER = SynthesiserProvider(NAME, "synthesiser", _build, _missing)
+PROVIDER = SynthesiserProvider(NAME, "synthesiser", cached(_build), _missing)

@@ -31,10 +31,11 @@ from agents.brain.errors import (
 )
 from calls.providers.health import ProviderHealth
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tts.cache import cached
 from calls.providers.tts.http_errors import error_of_status
 from calls.providers.tts.lexicon import Lexicon, spoken_text
 from calls.providers.tts.options import Limits, VoiceOptions
-from calls.providers.tts.pipeline import Sound, speak_ahead
+from calls.providers.tts.pipeline import Sound, observed, speak_ahead
 from calls.providers.tts.timing import WordTimer
 from calls.providers.tts.voices import voice_name
 from calls.voice.codecs import mulaw_decode
@@ -181,7 +182,7 @@ class ElevenLabsSynthesiser:
 
     def speak(self, segments: AsyncIterator[str]) -> AsyncGenerator[Speech, None]:
         """Speak each segment as it comes; closing the generator stops at once."""
-        return speak_ahead(segments, self._synthesise, self._health)
+        return speak_ahead(segments, observed(self._synthesise, self._health))
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -335,4 +336,4 @@ def _build(request: SynthesiserRequest) -> ElevenLabsSynthesiser:
     )
 
 
-PROVIDER = SynthesiserProvider(NAME, "synthesiser", _build, _missing)
+PROVIDER = SynthesiserProvider(NAME, "synthesiser", cached(_build), _missing)

@@ -23,7 +23,7 @@ from calls.providers.tts import espeak
 from calls.providers.tts.levels import amplify, speech_gain
 from calls.providers.tts.lexicon import Lexicon, Piece, spoken_text
 from calls.providers.tts.options import VoiceOptions
-from calls.providers.tts.pipeline import Sound, speak_ahead
+from calls.providers.tts.pipeline import Sound, observed, speak_ahead
 from calls.providers.tts.timing import WordTimer
 from calls.providers.tts.voices import voice_name
 from calls.voice.ports import Speech
@@ -119,7 +119,7 @@ class EmbeddedSynthesiser:
 
     def speak(self, segments: AsyncIterator[str]) -> AsyncGenerator[Speech, None]:
         """Speak each segment as it comes; closing the generator stops at once."""
-        return speak_ahead(segments, self._synthesise, self._health)
+        return speak_ahead(segments, observed(self._synthesise, self._health))
 
     async def aclose(self) -> None:
         """There is nothing of one call to close."""

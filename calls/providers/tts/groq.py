@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tts.cache import cached
 from calls.providers.tts.openai import Decoder, Endpoint, HttpSynthesiser
 from calls.providers.tts.options import VoiceOptions
 from calls.providers.tts.voices import voice_name
@@ -44,4 +45,4 @@ def _build(request: SynthesiserRequest) -> HttpSynthesiser:
     return HttpSynthesiser(options, _endpoint(options, request.credentials), request.health)
 
 
-PROVIDER = SynthesiserProvider(NAME, "synthesiser", _build, _missing, cannot=_cannot)
+PROVIDER = SynthesiserProvider(NAME, "synthesiser", cached(_build), _missing, cannot=_cannot)

@@ -16,10 +16,11 @@ import httpx
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderTimeout
 from calls.providers.health import ProviderHealth
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tts.cache import cached
 from calls.providers.tts.http_errors import error_of_status
 from calls.providers.tts.lexicon import Lexicon, spoken_text
 from calls.providers.tts.options import Limits, VoiceOptions
-from calls.providers.tts.pipeline import Sound, speak_ahead
+from calls.providers.tts.pipeline import Sound, observed, speak_ahead
 from calls.providers.tts.voices import voice_name
 from calls.providers.tts.wav import RawPcm, SoundError
 from calls.voice.ports import Speech
@@ -96,7 +97,7 @@ class HttpSynthesiser:
 
     def speak(self, segments: AsyncIterator[str]) -> AsyncGenerator[Speech, None]:
         """Speak each segment as it comes; closing the generator stops at once."""
-        return speak_ahead(segments, self._synthesise, self._health)
+        return speak_ahead(segments, observed(self._synthesise, self._health))
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -191,7 +192,7 @@ def _build(request: SynthesiserRequest) -> HttpSynthesiser:
 PROVIDER = SynthesiserProvider(
     NAME,
     "synthesiser",
-    _build,
+    cached(_build),
     _missing,
     note="a voice `model@name` chooses the server's model as well",
 )

@@ -29,17 +29,16 @@ SegmentVoice: TypeAlias = Callable[[str], AsyncGenerator[Sound, None]]
 
 
 async def speak_ahead(
-    segments: AsyncIterator[str], synthesise: SegmentVoice, health: ProviderHealth
+    segments: AsyncIterator[str], synthesise: SegmentVoice
 ) -> AsyncGenerator[Speech, None]:
     """Speak `segments` one by one with `synthesise`, at most one segment ahead of the taker.
 
     Closing the generator closes the segment in work and waits until it is closed. An exception
-    of `synthesise` is raised here, after the sound that came before it. `health` learns of each
-    segment's first sound and of every failure.
+    of `synthesise` is raised here, after the sound that came before it.
     """
     ready: asyncio.Queue[Speech | None] = asyncio.Queue()
     room = asyncio.Semaphore(1 + READ_AHEAD)
-    making = _make(segments, _observed(synthesise, health), ready, room)
+    making = _make(segments, synthesise, ready, room)
     maker = asyncio.create_task(making, name="tts-segments")
     try:
         while (speech := await ready.get()) is not None:
@@ -72,7 +71,9 @@ async def _make(
         ready.put_nowait(None)
 
 
-def _observed(synthesise: SegmentVoice, health: ProviderHealth) -> SegmentVoice:
+def observed(synthesise: SegmentVoice, health: ProviderHealth) -> SegmentVoice:
+    """The same voice, whose `health` learns of each segment's first sound and every failure."""
+
     async def observe(text: str) -> AsyncGenerator[Sound, None]:
         asked, sounded = monotonic(), False
         try:
