@@ -23,7 +23,7 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
-            *_common(),
+            *_common(form),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -36,7 +36,7 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": _common(),
+                "foreign_pre_chain": _common(form),
                 "processors": [_with_exception, _masked, *_renderer(form)],
             }
         },
@@ -52,12 +52,17 @@ def _loggers() -> dict[str, dict[str, Any]]:
         name: {"handlers": [], "propagate": True} for name in ("django", "django.server")
     }
     talkative = (
-        "asyncio", "axes", "celery.app.trace", "daphne", "httpcore", "httpx", "twisted", "uvicorn",
+        "asyncio", "axes", "celery.app.trace", "celery.beat", "celery.worker", "daphne",
+        "httpcore", "httpx", "twisted", "uvicorn",
     )  # fmt: skip
     return passing_on | {name: {"level": "WARNING"} for name in talkative}
 
 
-def _common() -> list[Processor]:
+def _common(form: str) -> list[Processor]:
+    whole = form == "json"
+    stamp = structlog.processors.TimeStamper(
+        fmt="iso" if whole else "%H:%M:%S.%f", utc=whole, key="at"
+    )
     return [
         structlog.contextvars.merge_contextvars,
         _with_tenant,
@@ -65,7 +70,7 @@ def _common() -> list[Processor]:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        stamp,
     ]
 
 

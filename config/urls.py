@@ -3,9 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import api, celery  # noqa: F401 - tasks are sent from here
+from config import api, celery, health  # noqa: F401 - tasks are sent from here
 
 urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
     path("api/v1/", include("config.api")),
     path("api/v1/", include("calls.urls")),
     path("docs", api.docs, name="docs"),

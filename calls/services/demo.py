@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agents.services.seeds import seed_demo_agents
 from django.db import transaction
 
 from agents.models import Agent
-from agents.services.demo import seed_demo_agents
 from calls.models import Number
 from tenants.db import tenant_transaction
 from tenants.models import Membership, Role, Tenant, User
@@ -43,7 +43,7 @@ def demo_seed(*, passwords: Mapping[str, str]) -> Tenant:
     """
     with transaction.atomic():
         tenant, _ = Tenant.objects.get_or_create(
-            slug=SLUG, defaults={"name": "Andrea Demo Tours", "language": "es"}
+            slug=SLUG, defaults={"name": "Spirit Tours", "language": "es"}
         )
         users = {person: _user(person, passwords[person.email]) for person in PEOPLE}
         with tenant_transaction(tenant.id):

@@ -87,6 +87,8 @@ def end_on_signal() -> Ending:
 def servers() -> dict[str, str]:
     """The environment of the parts, with addresses of the servers that run for them."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # Celery warns root at every start; here the worker runs nothing that it is not given.
+    environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker")
     environment.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     if ENV.DATABASE_URL and ENV.REDIS_URL:
         return environment

@@ -45,24 +45,18 @@ def _logins(path: Path, address: str) -> Iterator[str]:
 
 
 def _providers(env: Environment) -> Iterator[str]:
-    found = credentials(env)
-    kinds = (("recogniser", "Recognition"), ("synthesiser", "Voice"))
-    statuses = describe(found)
-    for kind, title in kinds:
-        entries = [entry for entry in statuses if entry.kind == kind]
-        yield f"  {title}: " + _chosen([(e.name, e.available, e.reason) for e in entries])
-    model = (
-        "groq",
-        bool(env.GROQ_API_KEY),
-        env.GROQ_MODEL if env.GROQ_API_KEY else "no GROQ_API_KEY",
-    )
-    own = ("embedded", True, "answers from the agent's knowledge; it is no language model")
-    yield "  Model: " + _chosen([model, own])
+    """● what a call uses, best first; ○ what it could use, and what that takes."""
+    statuses = describe(credentials(env))
+    for kind, title in (("recogniser", "Hearing"), ("synthesiser", "Voice")):
+        entries = [(s.name, s.available, s.reason) for s in statuses if s.kind == kind]
+        yield from _kind(title, entries)
+    key = bool(env.GROQ_API_KEY)
+    groq = ("groq", key, env.GROQ_MODEL if key else "no GROQ_API_KEY")
+    own = ("embedded", True, "answers from the agent's knowledge; no language model")
+    yield from _kind("Mind", [groq, own])
 
 
-def _chosen(entries: list[tuple[str, bool, str]]) -> str:
-    used = [
-        f"{name} ({reason})" if reason else name for name, available, reason in entries if available
-    ]
-    missing = [f"{name} ({reason})" for name, available, reason in entries if not available]
-    return ", then ".join(used) + (f"; not {', '.join(missing)}" if missing else "")
+def _kind(title: str, entries: list[tuple[str, bool, str]]) -> Iterator[str]:
+    for name, available, reason in sorted(entries, key=lambda entry: not entry[1]):
+        yield f"  {title:<9} {'●' if available else '○'} {name:<11} {reason}"
+        title = ""
