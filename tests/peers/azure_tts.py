@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,7 +137,7 @@ class AzureVoices:
                 elif frame.path == "ssml":
                     request = Request(frame.body.decode(), context)
                     self.requests.append(request)
-                    turn = asyncio.create_task(self._turn(connection, frame.request_id, request))
+                    turn = asyncio.create_task(self._answer(connection, frame.request_id, request))
         except ConnectionClosed:
             pass
         finally:
@@ -145,6 +146,10 @@ class AzureVoices:
                 self.interrupted += 1
                 turn.cancel()
             self.turn_over.set()
+
+    async def _answer(self, connection: ServerConnection, turn: str, request: Request) -> None:
+        with suppress(ConnectionClosed):  # interrupted: the client hangs up
+            await self._turn(connection, turn, request)
 
     async def _turn(self, connection: ServerConnection, turn: str, request: Request) -> None:
         try:

@@ -13,7 +13,7 @@ import base64
 import http
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -163,7 +163,7 @@ class _Session:
             return
         self._texts[context] += message.get("text", "")
         if message.get("flush"):
-            self._speaking[context] = asyncio.create_task(self._speak(context))
+            self._speaking[context] = asyncio.create_task(self._answer(context))
         if message.get("close_context") and context not in self._speaking:
             await self._finish(context)
 
@@ -176,6 +176,10 @@ class _Session:
         message = f"Maximum simultaneous contexts exceeded ({MAX_CONTEXTS})."
         await self._connection.send(json.dumps({**error, "message": message}))
         await self._connection.close(1008, "max_active_conversations")
+
+    async def _answer(self, context: str) -> None:
+        with suppress(ConnectionClosed):
+            await self._speak(context)
 
     async def _speak(self, context: str) -> None:
         service, query = self._service, self._query

@@ -297,7 +297,7 @@ async def test_a_slow_first_sound_within_the_limit_is_fine() -> None:
 
 async def test_nobody_listening_is_a_network_failure() -> None:
     credentials = Credentials(azure_endpoint="ws://127.0.0.1:9", azure_key="k")
-    voice = AzureSynthesiser(options(), lambda: speech_config(credentials), health())
+    voice = AzureSynthesiser(options(), lambda: speech_config(credentials), health(), HASTY)
     await voice.open()
     with pytest.raises(NetworkFailure):
         await spoken(voice, "Hola")

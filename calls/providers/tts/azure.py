@@ -126,15 +126,14 @@ class _Link:
         self._signals = [signal for signal, _ in handlers]
 
     def connect(self, loop: asyncio.AbstractEventLoop, connected: asyncio.Event) -> None:
-        """Begin to connect; `connected` is set on `loop` when that is done, or found impossible."""
+        """Begin to connect; `connected` is set on `loop` when that is done."""
 
         def tell(_: Any) -> None:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(connected.set)
 
-        for signal in (self._connection.connected, self._connection.disconnected):
-            signal.connect(tell)
-            self._signals.append(signal)
+        self._connection.connected.connect(tell)
+        self._signals.append(self._connection.connected)
         self._connection.open(True)
 
     def speak(self, markup: str, utterance: _Utterance) -> None:
