@@ -11,10 +11,13 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.utils import timezone
 
 from calls import spoken
 from calls.models import Call, Number, RefusedCall, State
+from calls.services.calls import call_close
 from calls.services.intake import NoPublishedAgent, Ring, call_announce, call_refuse
+from calls.store import Closing
 from calls.voice.end_reasons import EndReason
 from tenants.db import tenant_by_key, tenant_transaction
 
@@ -90,8 +93,10 @@ def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
         return None
     with tenant_transaction(tenant_id):
         call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
-    if call is None:
-        return None
+        if call is None:
+            return None
+        if call.state == State.RINGING:  # its stream failed before it began
+            call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
     return LetGo(
         public_id=public_id,
         to_number=call.to_number,

@@ -72,11 +72,12 @@ class Ended(Protocol):
 def outline_of(turns: Sequence[Said], events: Iterable[Happened]) -> dict[str, Any]:
     """`topics` asked, `answers` to them as the caller heard them, `collected` data, `tools`."""
     answers = list(_answers(turns))[:_MOST]
+    tools = _tools(events)
     return {
         "topics": [answer["question"] for answer in answers],
         "answers": answers,
-        "collected": _collected(turns),
-        "tools": _tools(events)[:_MOST],
+        "collected": _collected(turns, tools),
+        "tools": tools[:_MOST],
         "turns": len(turns),
     }
 
@@ -106,26 +107,35 @@ def _asked(outline: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _answers(turns: Sequence[Said]) -> Iterable[dict[str, str]]:
-    for here, after in zip(turns, [*turns[1:], None], strict=True):
+    for position, here in enumerate(turns):
+        after = turns[position + 1] if position + 1 < len(turns) else None
         if here.role != "caller" or not _ASKS.search(str(here.text).strip()):
             continue
-        answered = after is not None and after.role == "agent"
-        yield {
-            "question": _short(here.text),
-            "answer": _short(after.heard_text) if answered and after is not None else "",
-        }
+        heard = after.heard_text if after is not None and after.role == "agent" else ""
+        yield {"question": _short(here.text), "answer": _short(heard)}
 
 
-def _collected(turns: Sequence[Said]) -> dict[str, list[str]]:
-    """E-mail addresses, telephone numbers and dates that the caller gave."""
-    text = "\n".join(str(turn.text) for turn in turns if turn.role == "caller")
+def _collected(turns: Sequence[Said], tools: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """What the mind noted, and e-mail addresses, telephone numbers and dates in the words."""
     found: dict[str, list[str]] = {}
+    for name, value in _noted(tools):
+        found.setdefault(name, []).append(value)
+    text = "\n".join(str(turn.text) for turn in turns if turn.role == "caller")
     for name, pattern in (("email", _EMAIL), ("date", _DATE), ("phone", _PHONE)):
         values = list(dict.fromkeys(match.strip() for match in pattern.findall(text)))
         if values:
-            found[name] = values[:_MOST]
+            found.setdefault(name, values[:_MOST])
         text = pattern.sub(" ", text)
     return found
+
+
+def _noted(tools: Iterable[dict[str, Any]]) -> Iterable[tuple[str, str]]:
+    """Names and values out of the results of the mind's `note_details`."""
+    for tool in tools:
+        result = tool["result"]
+        noted = result.get("noted") if isinstance(result, dict) else None
+        if isinstance(noted, dict):
+            yield from ((str(name), _short(value)) for name, value in noted.items())
 
 
 def _tools(events: Iterable[Happened]) -> list[dict[str, Any]]:

@@ -10,11 +10,6 @@ app = Celery("andrea")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.update(
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    task_ignore_result=True,
-    worker_prefetch_multiplier=1,
-    broker_connection_retry_on_startup=True,
     # Sending a task happens on web threads: fail fast, the sweeper asks again.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.1},
     beat_schedule={

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
@@ -97,8 +96,12 @@ def finalise_on_commit(call_ids: Iterable[int]) -> None:
     from tenants.context import current_tenant_id
 
     tenant_id = current_tenant_id("calls.Call")
-    for call_id in call_ids:
-        transaction.on_commit(partial(finalise_call.delay, tenant_id, call_id), robust=True)
+
+    def send(ids: Sequence[int] = tuple(call_ids)) -> None:
+        for call_id in ids:
+            finalise_call.delay(tenant_id, call_id)
+
+    transaction.on_commit(send, robust=True)
 
 
 def _locked(calls: CallQuerySet) -> list[Call]:

@@ -1,0 +1,134 @@
+"""Two tenants, each with a published agent behind a telephone number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+
+from agents.models import Agent, AgentVersion, KnowledgeEntry
+from agents.selectors import draft_version
+from agents.services import agent_create, version_publish, version_save
+from calls import live as live_module
+from calls.carrier_auth import twilio_auth_token
+from calls.models import Number
+from calls.providers.carriers.twilio.signature import sign
+from tenants.db import tenant_transaction
+from tenants.models import Tenant
+
+INCOMING = "/api/v1/twilio/incoming-call"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A tenant's agent and the number it answers."""
+
+    tenant: Tenant
+    agent: Agent
+    version: AgentVersion
+    number: str
+
+
+def staff_desk(tenant: Tenant, number: str, *, language: str = "es", **profile: Any) -> Desk:
+    """Publish an agent and give it a number. `profile` changes groups of all its channels."""
+    with tenant_transaction(tenant.id):
+        agent = agent_create(
+            tenant=tenant, actor="tests", name="Andrea", slug="andrea", language=language
+        )
+        draft = draft_version(agent)
+        profiles = {
+            channel: {**settings, **profile} for channel, settings in draft.profiles.items()
+        }
+        version_save(
+            version=draft,
+            actor="tests",
+            prompt="Be kind.",
+            greeting={language: "Hola." if language == "es" else "Hello."},
+            profiles=profiles,
+        )
+        KnowledgeEntry.objects.create(
+            version=draft,
+            language=language,
+            question="¿Cuánto cuesta el tour?",
+            answer="El tour cuesta cien pesos.",
+            tags=["tour"],
+        )
+        version = version_publish(version=draft, actor="tests")
+        Number.objects.create(e164=number, agent=agent)
+    return Desk(tenant, agent, version, number)
+
+
+@pytest.fixture
+def desk(tenant: Tenant) -> Desk:
+    return staff_desk(tenant, "+525512340001")
+
+
+@pytest.fixture
+def other_desk(other_tenant: Tenant) -> Desk:
+    return staff_desk(other_tenant, "+14155550002", language="en")
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch) -> live_module.LiveCalls:
+    """The process's registry of calls, as new."""
+    fresh = live_module.live
+    monkeypatch.setattr(fresh, "draining", False)
+    monkeypatch.setattr(fresh, "limit", 400)
+    return fresh
+
+
+@pytest.fixture
+async def quiet(live: live_module.LiveCalls) -> AsyncIterator[live_module.LiveCalls]:
+    """After the test nothing may be left: no call, no unwritten row, no task."""
+    before = asyncio.all_tasks()
+    yield live
+    assert await live.writer.drained(5) == 0
+    assert len(live) == 0
+    await asyncio.sleep(0)
+    assert {task.get_name() for task in asyncio.all_tasks() - before} == set()
+
+
+def ring_form(to: str, call_sid: str = "CA" + "1" * 32, **fields: str) -> dict[str, str]:
+    """What Twilio posts when somebody calls."""
+    return {
+        "CallSid": call_sid,
+        "AccountSid": "AC" + "0" * 32,
+        "From": "+525598765432",
+        "To": to,
+        "CallStatus": "ringing",
+        "Direction": "inbound",
+        "ApiVersion": "2010-04-01",
+        **fields,
+    }
+
+
+def sign_form(path: str, form: dict[str, str], base: str, token: str | None = None) -> str:
+    """Twilio's signature for a form posted to `path` of the public address."""
+    return sign(url=base + path, params=form, auth_token=token or twilio_auth_token())
+
+
+@pytest.fixture
+def post(async_client: AsyncClient, settings: Any) -> Callable[..., Any]:
+    """Post a form as Twilio does: `await post(path, form)`; `signature=` overrides."""
+    settings.PUBLIC_BASE_URL = "https://andrea.example"
+
+    async def send(path: str, form: dict[str, str], signature: str | None = None) -> Any:
+        value = sign_form(path, form, "https://andrea.example") if signature is None else signature
+        headers = {"X-Twilio-Signature": value} if value else {}
+        return await async_client.post(path, form, headers=headers)
+
+    return send
+
+
+@pytest.fixture
+def ring(post: Callable[..., Any]) -> Callable[..., Any]:
+    """Announce a call: `await ring(desk.number, "CA…")`."""
+
+    async def announce(to: str, call_sid: str = "CA" + "1" * 32, **fields: str) -> Any:
+        return await post(INCOMING, ring_form(to, call_sid, **fields))
+
+    return announce
