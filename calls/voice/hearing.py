@@ -1,0 +1,275 @@
+"""The caller's side: frames in; speech starts and stops, transcripts and their absence out.
+
+    frame -> recorder, recogniser.push, speech detector        plain calls: no queue, no task
+
+    caller      |=========|
+    utterance   start      .. finish -> one Final from the recogniser
+                          |<----- transcript_timeout ----->| none: the recogniser is replaced
+
+A recogniser with an ear of its own may send its `Final` before we say `finish`; then it owes
+none, unless more partial words have come since. One that fails is replaced and hears the
+utterance again from its start; one that stays mute is replaced without that.
+
+Moments of the sender's sample clock become moments of ours by the least delay seen so far, so
+a frame that a stall held up does not move the end of speech.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from calls.voice.bargein import plain
+from calls.voice.clock import Timer
+from calls.voice.events import Event
+from calls.voice.options import TurnOptions
+from calls.voice.ports import Audio, Final, Partial, Ports, Recogniser
+from calls.voice.vad import SpeechChange, SpeechStarted, VoiceActivity
+from calls.voice.watchdog import CLOSING_LIMIT, Tasks
+
+OPENING_LIMIT = 10_000.0
+KEPT_UTTERANCE = 30_000.0  # ms of it that a replacement hears again
+CLOCK_DRIFT = 0.0002  # the sender's clock may be that much slower than ours
+
+
+class Listener(Protocol):
+    """What the floor is told. Times are on the loop's clock."""
+
+    def speech_started(self, at: float) -> None: ...
+
+    def speech_stopped(self, at: float) -> None: ...
+
+    def voiced(self, duration: float) -> None: ...
+
+    def partial(self, text: str) -> None: ...
+
+    def final(self, final: Final, voiced: float) -> None: ...
+
+    def no_transcript(self) -> None: ...
+
+    def deaf(self) -> None: ...
+
+    def record(self, event: Event, data: Mapping[str, object]) -> None: ...
+
+
+class Hearing:
+    """One per call. `hear` is the whole path of a frame."""
+
+    def __init__(
+        self, ports: Ports, options: TurnOptions, tasks: Tasks, listener: Listener, answered: float
+    ) -> None:
+        self._clock = ports.clock
+        self._recorder = ports.recorder
+        self._tasks = tasks
+        self._options = options
+        self._listener = listener
+        self._answered = answered
+        self._bytes_per_ms = ports.media.sample_rate * 2 / 1000
+        self._activity = VoiceActivity(ports.detector, options)
+        self._candidates = deque(ports.recognisers)
+        self._recogniser = self._candidates.popleft()
+        self._task: asyncio.Task[None] | None = None
+        self._delay: float | None = None  # least arrival delay against the sender's clock
+        self._last_frame = 0.0
+        self._base = 0.0  # of the recording: our time of the sender's time zero
+        self._kept: deque[bytes] = deque()
+        self._kept_ms = 0.0
+        self._owed = 0  # finals that the recogniser has still to send
+        self._early = False  # one came for the present utterance before its end
+        self._partial = ""
+        self._written_off = ""
+        self._voiced = 0.0  # ms of speech in the last utterance
+        self._timeout = Timer(ports.clock, self._transcript_late)
+
+    @property
+    def recogniser(self) -> Recogniser:
+        return self._recogniser
+
+    @property
+    def speaking(self) -> bool:
+        """The caller speaks, or has not been silent for long enough."""
+        return self._activity.speaking
+
+    @property
+    def silent_now(self) -> bool:
+        return self._activity.silent_now
+
+    @property
+    def voiced(self) -> float:
+        """Ms of speech in the present utterance, or in the last."""
+        return self._activity.voiced or self._voiced
+
+    @property
+    def awaiting(self) -> bool:
+        """Speech is over whose transcript has not come."""
+        return self._owed > 0
+
+    def start(self) -> None:
+        self._task = self._tasks.spawn(self._listen(self._recogniser), "recogniser")
+
+    def stop(self) -> None:
+        self._timeout.cancel()
+
+    # --- the path of a frame ----------------------------------------------------------
+
+    def hear(self, audio: Audio) -> None:
+        """Take one frame."""
+        pcm = audio.pcm
+        length = len(pcm) / self._bytes_per_ms
+        self._follow_clock(audio.timestamp, length)
+        self._recorder.caller(pcm, audio.timestamp + self._base)
+        self._keep(pcm, length)
+        self._tell(self._recogniser.push, pcm)
+        for change in self._activity.process(pcm, audio.timestamp):
+            self._changed(change)
+        if self._activity.speaking:
+            self._listener.voiced(self._activity.voiced)
+
+    def _follow_clock(self, timestamp: float, length: float) -> None:
+        now = self._clock.now()
+        delay = now - (timestamp + length)
+        if self._delay is None:
+            self._delay = delay
+            self._base = max(0.0, delay - self._answered)
+        else:
+            self._delay = min(delay, self._delay + (now - self._last_frame) * CLOCK_DRIFT)
+        self._last_frame = now
+
+    def _keep(self, pcm: bytes, length: float) -> None:
+        self._kept.append(pcm)
+        self._kept_ms += length
+        busy = self._activity.speaking or self._owed
+        limit = KEPT_UTTERANCE if busy else self._options.vad_prefix
+        while self._kept_ms > limit:
+            self._kept_ms -= len(self._kept.popleft()) / self._bytes_per_ms
+
+    def _changed(self, change: SpeechChange) -> None:
+        at = change.at + (self._delay or 0.0)
+        if isinstance(change, SpeechStarted):
+            self._early = False
+            self._tell(self._recogniser.start_utterance)
+            self._listener.speech_started(at)
+            return
+        self._voiced = change.voiced
+        self._tell(self._recogniser.finish_utterance)
+        self._await_final(at)
+        self._listener.speech_stopped(at)
+
+    # --- transcripts ------------------------------------------------------------------
+
+    def _await_final(self, stopped: float) -> None:
+        if self._early and not self._partial:
+            return
+        self._owed += 1
+        self._timeout.set(stopped + self._options.transcript_timeout)
+
+    def split_utterance(self) -> None:
+        """The speech that goes on shall count anew; what was said so far is used already."""
+        self._written_off = self._partial
+        self._partial = ""
+        self._tell(self._recogniser.finish_utterance)
+        self._tell(self._recogniser.start_utterance)
+
+    def last_words(self) -> None:
+        """The stream is over: ask for what was said in the last moment."""
+        if self._activity.speaking:
+            self._voiced = self._activity.voiced
+            self._activity.speaking = False
+            self._tell(self._recogniser.finish_utterance)
+            self._await_final(self._clock.now())
+
+    def _take(self, heard: Partial | Final) -> None:
+        if isinstance(heard, Partial):
+            self._partial = heard.text
+            if heard.text:
+                self._listener.partial(heard.text)
+            return
+        if self._written_off and plain(heard.text).startswith(plain(self._written_off)):
+            self._written_off = ""
+            return
+        if self._owed:
+            self._owed -= 1
+        else:
+            self._early = True
+        if not self._owed:
+            self._timeout.cancel()
+        self._partial = ""
+        self._listener.final(heard, self._voiced)
+
+    def _transcript_late(self) -> None:
+        name = self._recogniser.name
+        waited = self._options.transcript_timeout
+        self._listener.record(Event.TRANSCRIPT_TIMEOUT, {"recogniser": name, "waited": waited})
+        self._owed = 0
+        if self._partial:
+            text, self._partial = self._partial, ""
+            self._written_off = text
+            self._listener.final(Final(text), self._voiced)
+            return
+        self._replace()
+        self._listener.no_transcript()
+
+    # --- recognisers ------------------------------------------------------------------
+
+    async def _listen(self, recogniser: Recogniser) -> None:
+        try:
+            async with asyncio.timeout(OPENING_LIMIT / 1000):
+                await recogniser.open()
+            async for heard in recogniser:
+                self._take(heard)
+        except Exception as error:  # a vendor's client: the next recogniser
+            self._failed(error)
+            return
+        self._failed(ConnectionError("the recogniser's stream ended"))
+
+    def _tell(self, call: Callable[..., None], *arguments: bytes) -> None:
+        try:
+            call(*arguments)
+        except Exception as error:  # a vendor's client: the next recogniser
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        name = self._recogniser.name
+        data = {"kind": "recogniser", "provider": name, "error": repr(error)}
+        self._listener.record(Event.PROVIDER_FAILED, data)
+        if not self._candidates:
+            self._listener.deaf()
+            return
+        self._replace()
+        self._hear_again()
+
+    def _replace(self) -> None:
+        """The next in line; the last one is kept, there is nothing better."""
+        if not self._candidates:
+            return
+        old, self._recogniser = self._recogniser, self._candidates.popleft()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self.start()
+        self._tasks.spawn(close_quietly(old), "recogniser.close")
+        name = self._recogniser.name
+        self._listener.record(Event.PROVIDER_REPLACED, {"kind": "recogniser", "provider": name})
+
+    def _hear_again(self) -> None:
+        if not (self._activity.speaking or self._owed):
+            return
+        self._tell(self._recogniser.start_utterance)
+        for pcm in list(self._kept):
+            self._tell(self._recogniser.push, pcm)
+        if not self._activity.speaking:
+            self._owed = 1
+            self._tell(self._recogniser.finish_utterance)
+
+
+async def close_quietly(provider: Closable) -> None:
+    """Close something that may be broken already; a fault or a hang changes nothing more."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSING_LIMIT / 1000):
+            await provider.aclose()
+
+
+class Closable(Protocol):
+    async def aclose(self) -> None: ...

@@ -1,0 +1,73 @@
+"""The way out to the carrier: commands in order, one sender, a limit on every send.
+
+Callers of `media`, `mark`, `clear` and `keys` never wait. A `clear` overtakes the sound and the
+marks that have not left yet. A send that fails or hangs means that the stream is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from calls.voice.ports import MediaStream
+from calls.voice.watchdog import Watchdog
+
+SEND = "media.send"
+
+
+class Line:
+    """Commands to one `MediaStream`."""
+
+    def __init__(
+        self, media: MediaStream, watchdog: Watchdog, limit: float, lost: Callable[[str], None]
+    ) -> None:
+        self._media = media
+        self._watchdog = watchdog
+        self._limit = limit
+        self._lost = lost
+        self._commands: deque[tuple[bool, Callable[[], Coroutine[Any, Any, None]]]] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def media(self, pcm: bytes) -> None:
+        self._put(lambda: self._media.send(pcm), clearable=True)
+
+    def mark(self, name: str) -> None:
+        self._put(lambda: self._media.mark(name), clearable=True)
+
+    def clear(self) -> None:
+        self._commands = deque(item for item in self._commands if not item[0])
+        self._put(self._media.clear, clearable=False)
+
+    def keys(self, digits: str) -> None:
+        self._put(lambda: self._media.send_dtmf(digits), clearable=False)
+
+    async def drained(self) -> None:
+        """Wait until everything has left."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Send for ever; ends when the stream is lost."""
+        try:
+            while True:
+                while self._commands:
+                    _, command = self._commands.popleft()
+                    self._watchdog.enter(SEND, self._limit)
+                    await command()
+                    self._watchdog.leave(SEND)
+                self._idle.set()
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+        except Exception as error:  # whatever the socket raises, the stream is gone
+            self._lost(repr(error))
+        finally:
+            self._watchdog.leave(SEND)
+
+    def _put(self, command: Callable[[], Coroutine[Any, Any, None]], *, clearable: bool) -> None:
+        self._commands.append((clearable, command))
+        self._idle.clear()
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

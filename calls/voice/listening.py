@@ -1,0 +1,344 @@
+"""The caller's side of the floor: what was said, whether it interrupts, when it is over.
+
+    speech started/stopped, words, keys  ->  BARGE_IN, CALLER_WORDS, FALSE_ALARM, ENDPOINT
+
+Words that do not interrupt (too short, backchannels, barge-in switched off) are not lost: what is
+not a backchannel is answered as soon as the agent is done; a backchannel is kept in the
+transcript. A backchannel in the last moment of a question is its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from calls.voice.bargein import ANSWER_WINDOW, BargeIn, plain
+from calls.voice.caller import CallerTurn
+from calls.voice.clock import Timer
+from calls.voice.endpointing import KEYS_GAP, Endpointing
+from calls.voice.events import Event
+from calls.voice.hearing import Hearing
+from calls.voice.options import TurnOptions
+from calls.voice.patience import Patience
+from calls.voice.ports import Clock, ConversationItem, Final
+from calls.voice.reply import Reply
+from calls.voice.states import Cue, State
+
+MUMBLE = 1000.0  # ms of speech that deserve "could you say it again?" if no word came of it
+ASKS = 2  # so often in a row, then silence is better
+
+
+class AgentSide(Protocol):
+    """What the caller's side asks of the floor."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def reply(self) -> Reply | None: ...
+
+    @property
+    def last_question(self) -> str: ...
+
+    def cue(self, cue: Cue) -> bool: ...
+
+    def record(self, event: Event, data: Mapping[str, object], at: float | None = None) -> None: ...
+
+    def ask_brain(self, answers: str, items: Sequence[ConversationItem]) -> Reply: ...
+
+    def ask_to_repeat(self) -> None: ...
+
+    def offer_sound(self) -> None: ...
+
+    def recogniser_is_gone(self) -> None: ...
+
+    def store_caller(self, turn: CallerTurn) -> None: ...
+
+
+class CallerSide:
+    """One per call. Implements `Listener`."""
+
+    def __init__(
+        self,
+        floor: AgentSide,
+        options: TurnOptions,
+        clock: Clock,
+        patience: Patience,
+        endpointing: Endpointing,
+        bargein: BargeIn,
+    ) -> None:
+        self.preemptive: Reply | None = None
+        self.held = False  # the caller spoke into the agent's thinking; no verdict yet
+        self.speech_began = clock.now()
+        self.on_final: Callable[[], None] = lambda: None
+        self._floor = floor
+        self._options = options
+        self._clock = clock
+        self._patience = patience
+        self._endpointing = endpointing
+        self._bargein = bargein
+        self._turn = CallerTurn()
+        self._murmurs: list[CallerTurn] = []  # backchannels of the agent's present turn
+        self._overlaps = False  # the utterance began while the agent was heard
+        self._answered_until: float | None = None  # end of the turn that is being answered
+        self._pause: float | None = None  # inside a turn, if more words come
+        self._asked = 0
+        self._endpoint = Timer(clock, self._endpoint_reached)
+        self._keys = Timer(clock, self._endpoint_reached)
+        self._false_alarm = Timer(clock, self._nothing_was_said)
+
+    def attach(self, hearing: Hearing) -> None:
+        self._hearing = hearing
+
+    def stop(self) -> None:
+        for timer in (self._endpoint, self._keys, self._false_alarm):
+            timer.cancel()
+
+    # --- speech -----------------------------------------------------------------------
+
+    def speech_started(self, at: float) -> None:
+        state = self._floor.state
+        self.speech_began = at
+        self._overlaps = state in (State.SPEAKING, State.PAUSED)
+        self.held = state is State.THINKING
+        self._endpoint.cancel()
+        self._false_alarm.cancel()
+        self._note_pause(at)
+        self._patience.caller_spoke(at)
+        self._turn.begin(at)
+        self.record(Event.CALLER_STATE, {"state": "speaking"}, at)
+
+    def speech_stopped(self, at: float) -> None:
+        self._turn.ended = at
+        self.record(Event.CALLER_STATE, {"state": "silent"}, at)
+        self._patience.caller_stopped(at)
+        if self._floor.state is State.PAUSED or self.held:
+            self._false_alarm.set(at + self._options.false_interruption_timeout)
+        elif self._floor.state is State.LISTENING:
+            self._patience.floor_is_open()
+        self.reconsider()
+
+    def voiced(self, duration: float) -> None:
+        if self._floor.state is not State.SPEAKING:
+            return
+        words = self._turn.partial
+        if self._may_interrupt(duration, words):
+            self._floor.cue(Cue.BARGE_IN)
+            if words:
+                self._floor.cue(Cue.CALLER_WORDS)
+
+    def _note_pause(self, at: float) -> None:
+        if self._floor.state is State.THINKING:
+            before = self._answered_until
+        else:
+            before = None if self._overlaps or self._turn.is_empty else self._turn.ended
+        self._pause = None if before is None else at - before
+
+    # --- words ------------------------------------------------------------------------
+
+    def partial(self, text: str) -> None:
+        self._turn.partial = text
+        self.record(Event.TRANSCRIPT_PARTIAL, {"text": text})
+        self._words_came(text)
+        if self.preemptive is not None and not self._is_answered_by(self.preemptive):
+            self.drop_preemptive("other words")
+
+    def final(self, final: Final, voiced: float) -> None:
+        text = final.text.strip()
+        self._turn.add_final(text, self._clock.now())
+        if text:
+            data = {"text": text, "confidence": final.confidence, "language": final.language}
+            self.record(Event.TRANSCRIPT_FINAL, data)
+            self._understood()
+            if self._is_murmur(text):
+                self._take_murmur(text)
+            else:
+                self._words_came(text)
+                self.reconsider()
+        else:
+            self._no_words(voiced)
+        self.on_final()
+
+    def pressed(self, digit: str) -> None:
+        """A key counts as words at once, and as a turn after a pause or at "#"."""
+        now = self._clock.now()
+        self.record(Event.DTMF, {"digit": digit})
+        self._understood()
+        self._turn.begin(now)
+        self._turn.digits += digit
+        self._turn.ended = now
+        if self._options.bargein:
+            self._floor.cue(Cue.BARGE_IN)
+        self._floor.cue(Cue.CALLER_WORDS)
+        self._endpoint.cancel()
+        self._keys.set(now if digit == "#" else now + KEYS_GAP)
+
+    def _understood(self) -> None:
+        self._asked = 0
+        self._patience.caller_understood()
+        if self._pause is not None:
+            self._endpointing.pause(self._pause)
+            self._pause = None
+
+    def _words_came(self, text: str) -> None:
+        state = self._floor.state
+        if state is State.SPEAKING:
+            if not self._may_interrupt(self._hearing.voiced, text):
+                return
+            self._floor.cue(Cue.BARGE_IN)
+        elif state is State.PAUSED and self._bargein.is_backchannel(text):
+            return
+        reply = self._floor.reply
+        if reply is None or not reply.talks_over:
+            self._floor.cue(Cue.CALLER_WORDS)
+
+    def _may_interrupt(self, duration: float, text: str) -> bool:
+        reply = self._floor.reply
+        if reply is None or not self._overlaps or self._clock.now() < reply.protected_until:
+            return False
+        return self._bargein.interrupts(duration, text)
+
+    # --- the absence of words ---------------------------------------------------------
+
+    def no_transcript(self) -> None:
+        """Speech, and nothing from the recogniser in time."""
+        if self._floor.state is State.LISTENING and self._turn.is_empty:
+            self._ask_to_repeat()
+        else:
+            self._no_words(0.0)
+
+    def deaf(self) -> None:
+        self._floor.recogniser_is_gone()
+
+    def _no_words(self, voiced: float) -> None:
+        if self._hearing.speaking:
+            return
+        if self._floor.state is not State.LISTENING:
+            self._nothing_was_said()
+        elif self._turn.is_empty and voiced >= MUMBLE:
+            self._ask_to_repeat()
+        self.reconsider()
+
+    def _nothing_was_said(self) -> None:
+        """The speech was noise or a backchannel: go on as if it had not been."""
+        self._false_alarm.cancel()
+        self.held = False
+        self._floor.cue(Cue.FALSE_ALARM)
+        self._floor.offer_sound()
+
+    def _ask_to_repeat(self) -> None:
+        self._asked += 1
+        if self._asked <= ASKS and not self._hearing.speaking:
+            self._floor.ask_to_repeat()
+
+    # --- backchannels -----------------------------------------------------------------
+
+    def _is_murmur(self, text: str) -> bool:
+        """A backchannel said into the agent's turn that does not answer its question."""
+        if not self._overlaps or not self._bargein.is_backchannel(text):
+            return False
+        return self._floor.state is not State.LISTENING or not self._answers_question(
+            self.speech_began
+        )
+
+    def _answers_question(self, began: float) -> bool:
+        asked = self._floor.last_question.rstrip().endswith("?")
+        return asked and began >= self._patience.agent_was_heard - ANSWER_WINDOW
+
+    def _take_murmur(self, text: str) -> None:
+        self.record(Event.BACKCHANNEL, {"text": text})
+        del self._turn.finals[-1]
+        self._murmurs.append(CallerTurn(self.speech_began, self._turn.ended, [text]))
+        if self._floor.state is State.LISTENING:
+            self.store_murmurs()
+        elif not self._hearing.speaking:
+            self._nothing_was_said()
+
+    def store_murmurs(self) -> None:
+        """The agent's turn is over: they go into the transcript, or the last one is an answer."""
+        murmurs, self._murmurs = self._murmurs, []
+        waits = self._floor.state is State.LISTENING and self._turn.is_empty
+        if murmurs and waits and self._answers_question(murmurs[-1].started or 0.0):
+            self._turn = murmurs.pop()
+        for murmur in murmurs:
+            self._floor.store_caller(murmur)
+
+    # --- the end of the turn ----------------------------------------------------------
+
+    def reconsider(self) -> None:
+        """Is the caller done? Asked whenever something that matters has changed."""
+        if self._floor.state is not State.LISTENING or not self._turn.text:
+            return
+        if self._hearing.speaking or self._hearing.awaiting:
+            if self._hearing.silent_now:
+                self._maybe_begin_early()
+            return
+        delay = self._endpointing.delay(self._turn.text, self._floor.last_question)
+        if self._turn.digits:
+            delay = max(delay, KEYS_GAP)
+        due = self._turn.ended + delay
+        if due <= self._clock.now() + 0.01:
+            self._endpoint_reached()
+        else:
+            self._endpoint.set(due)
+            self._maybe_begin_early()
+
+    def _endpoint_reached(self) -> None:
+        if not self._turn.is_empty and not self._hearing.speaking:
+            self._floor.cue(Cue.ENDPOINT)
+
+    def _maybe_begin_early(self) -> None:
+        text = self._turn.text
+        if not self._options.preemptive or self._turn.digits:
+            return
+        if not self._endpointing.is_done(text, self._floor.last_question):
+            return
+        if self.preemptive is not None:
+            if self._is_answered_by(self.preemptive):
+                return
+            self.drop_preemptive("other words")
+        self.preemptive = self._floor.ask_brain(self._turn.shown, self._turn.items())
+
+    def _is_answered_by(self, reply: Reply) -> bool:
+        return plain(reply.answers) == plain(self._turn.shown)
+
+    def drop_preemptive(self, why: str) -> None:
+        """Its text was only a guess: nobody heard or noticed it."""
+        if self.preemptive is not None:
+            self.record(Event.REPLY_DROPPED, {"why": why})
+            self.preemptive.stop()
+            self.preemptive = None
+
+    # --- the turn changes hands -------------------------------------------------------
+
+    def take_turn(self) -> tuple[CallerTurn, Reply | None]:
+        """What the caller said, to be answered; and the reply that was begun to just that."""
+        turn, self._turn = self._turn, CallerTurn()
+        self.stop()
+        self._patience.turn_is_over()
+        self._answered_until = turn.ended
+        ready, self.preemptive = self.preemptive, None
+        if ready is not None and plain(ready.answers) != plain(turn.shown):
+            self.preemptive = ready
+            self.drop_preemptive("other words")
+            ready = None
+        return turn, ready
+
+    def go_on_with(self, turn: CallerTurn, told: bool) -> None:
+        """The answer was not heard: what came since belongs to the same turn."""
+        turn.go_on(self._turn, told)
+        self._turn = turn
+
+    def leftover(self) -> CallerTurn:
+        """At the end of the call: words that nobody answered."""
+        turn, self._turn = self._turn, CallerTurn()
+        return turn
+
+    def cut_in(self) -> bool:
+        """The caller does not stop: take what was said so far. False if that is nothing."""
+        self._hearing.split_utterance()
+        self._turn.ended = self._clock.now()
+        return not self._turn.is_empty
+
+    def record(self, event: Event, data: Mapping[str, object], at: float | None = None) -> None:
+        self._floor.record(event, data, at)

@@ -1,0 +1,362 @@
+"""One agent turn in the making: a brain's answer, cut into sentences, voiced onto a track.
+
+    brain     "Let me look." [tool ........] "I found three."
+    voice        |=========|                    |==========|
+    commit            ^ the caller is done: from here on tools may run and sound may play
+
+A reply may begin before the caller is surely done (preemptive); until `commit` it has no effect
+on the world and can be dropped without a trace. A brain that fails or stays mute before it has
+said or done anything is asked once more (its own line-up of providers moves on meanwhile); after
+that the reply says that it could not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from calls.voice.clock import Timer
+from calls.voice.events import Event
+from calls.voice.heard import Segment
+from calls.voice.metrics import TurnMetrics
+from calls.voice.options import TurnOptions
+from calls.voice.phrases import Phrases
+from calls.voice.ports import (
+    Action,
+    Brain,
+    BrainEvent,
+    Clock,
+    Conversation,
+    TextDelta,
+    ToolFinished,
+    ToolRan,
+    ToolStarted,
+)
+from calls.voice.sentences import SentenceSplitter
+from calls.voice.speaker import Speaker
+from calls.voice.tones import soft_tones
+from calls.voice.track import Track
+from calls.voice.voices import Voices
+from calls.voice.watchdog import Tasks
+
+TOOL_LIMIT = 60_000.0
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What every reply of one call is made with."""
+
+    brain: Brain
+    voices: Voices
+    clock: Clock
+    tasks: Tasks
+    options: TurnOptions
+    phrases: Phrases
+    sample_rate: int
+
+
+class ReplyOwner(Protocol):
+    """What a reply tells the floor."""
+
+    def reply_grew(self, reply: Reply) -> None: ...
+
+    def tool_ran(self, tool: ToolRan) -> None: ...
+
+    def record(self, event: Event, data: Mapping[str, object]) -> None: ...
+
+    def sound_deadline(self, reply: Reply, limit: float) -> float: ...
+
+
+class Reply:
+    """Made by `Reply.to` or `Reply.saying`; ends by being heard, cut or dropped."""
+
+    def __init__(self, shop: Workshop, owner: ReplyOwner, metrics: TurnMetrics) -> None:
+        self.track = Track(shop.sample_rate)
+        self.metrics = metrics
+        self.actions: list[Action] = []
+        self.answers = ""  # the caller's words that this replies to
+        self.is_announcement = False
+        self.failed = False  # the brain, for good
+        self.apologised = False
+        self.heard = 0  # bytes, where the line was last cut
+        self.started: float | None = None
+        self.paused: float | None = None
+        self.protected_until = 0.0
+        self.talks_over = False  # the caller, who did not stop
+        self.settled = asyncio.Event()  # no tool of it runs any more
+        self.committed = asyncio.Event()
+        self.tools: list[tuple[Segment | None, ToolRan]] = []  # with the sentence before it
+        self._shop = shop
+        self._owner = owner
+        self._splitter = SentenceSplitter()
+        self._running: dict[str, ToolStarted] = {}
+        self._filled = False
+        self._cut = False
+        self._thought = False
+        self._held_back: list[tuple[Event, Mapping[str, object]]] = []
+        self._thinking: asyncio.Task[None] | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._timed_out = False
+        self._patience = Timer(shop.clock, self._lose_patience)
+        self._speaker = Speaker(
+            self.track, shop.voices, shop.clock, metrics, self, self._start_speaking
+        )
+
+    # --- beginnings -------------------------------------------------------------------
+
+    def think(
+        self,
+        answers: str,
+        ask: Callable[[], Conversation],
+        after: Sequence[Reply],
+        opening: str = "",
+    ) -> None:
+        """Ask the brain, once the tools of earlier replies are through."""
+        self.answers = answers
+        if opening:
+            self._say(opening)
+        self._thinking = self._shop.tasks.spawn(self._think(ask, after), "reply")
+
+    def announce(self, text: str) -> None:
+        """Say something of the loop's own."""
+        self.is_announcement = True
+        self.committed.set()
+        self.settled.set()
+        self._say(text)
+        self._speaker.finish()
+        self._thought = True
+
+    def commit(self) -> None:
+        """The caller is done: tools may run."""
+        self.committed.set()
+        for event, data in self._held_back:
+            self._owner.record(event, data)
+        self._held_back.clear()
+        self._speaker.hurry()
+        self._wait_for_brain()
+
+    # --- while it is made -------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will come."""
+        return self._thought and self._speaker.done
+
+    @property
+    def tool_runs(self) -> bool:
+        return bool(self._running)
+
+    @property
+    def text(self) -> str:
+        """All that was generated."""
+        return " ".join(filter(None, (self.track.text, self._splitter.rest)))
+
+    def fill(self, usual: str) -> bool:
+        """Say a filler, unless one was said or the voice itself is what is slow."""
+        if self._filled or self._thought or self._speaker.is_behind:
+            return False
+        self._filled = True
+        asked_for = [tool.filler for tool in self._running.values() if tool.filler]
+        filler = asked_for[0] if asked_for else usual
+        self._record(Event.FILLER, {"text": filler})
+        self._say(filler)
+        return True
+
+    def apologise(self, pcm: bytes) -> None:
+        """Put the recorded apology before whatever still waits for sound."""
+        self.apologised = True
+        text = self._shop.phrases.apology
+        self._record(Event.APOLOGY, {"text": text})
+        segment = self.track.add_next(text)
+        self.track.append(segment, pcm)
+        segment.closed = True
+        self._owner.reply_grew(self)
+
+    def pieces(self, position: int) -> list[tuple[str, ToolRan | None]]:
+        """What was heard, divided by the tools that ran in between."""
+        pieces: list[tuple[str, ToolRan | None]] = []
+        rest = list(self.track.segments)
+        for last, tool in self.tools:
+            count = rest.index(last) + 1 if last in rest else 0
+            pieces.append((self.track.heard_text(position, rest[:count]), tool))
+            rest = rest[count:]
+        return [*pieces, (self.track.heard_text(position, rest), None)]
+
+    # --- endings ----------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """No more of it will be heard. A tool that runs is let finish; all else ends now."""
+        self._cut = True
+        self._speaker.stop()
+        if self._speaking is not None:
+            self._speaking.cancel()
+        if self._running:
+            self._patience.set(self._shop.clock.now() + TOOL_LIMIT)
+            return
+        self._patience.cancel()
+        self.settled.set()
+        if self._thinking is not None:
+            self._thinking.cancel()
+
+    # --- the brain --------------------------------------------------------------------
+
+    async def _think(self, ask: Callable[[], Conversation], after: Sequence[Reply]) -> None:
+        try:
+            for earlier in after:
+                await earlier.settled.wait()
+            for _ in range(ATTEMPTS):
+                error = await self._attempt(ask())
+                if error is None or self._cut or self._has_said_or_done():
+                    break
+            if error is not None and not self._cut:
+                self._give_up()
+        finally:
+            self._patience.cancel()
+            self.settled.set()
+        self._say(self._splitter.flush())
+        self._speaker.finish()
+        self._thought = True
+        self._owner.reply_grew(self)
+
+    def _has_said_or_done(self) -> bool:
+        return bool(self.text) or bool(self.tools) or bool(self.actions)
+
+    async def _attempt(self, conversation: Conversation) -> BaseException | None:
+        error: BaseException
+        self.metrics.brain_asked = self._shop.clock.now()
+        self._wait_for_brain()
+        try:
+            stream = self._shop.brain.reply(conversation, self.committed)
+            async with aclosing(stream):
+                await self._consume(stream)
+            return None
+        except asyncio.CancelledError:
+            if not self._timed_out:
+                raise
+            self._timed_out = False
+            asyncio.current_task().uncancel()  # type: ignore[union-attr]
+            error = TimeoutError("the brain was mute for too long")
+        except Exception as failure:  # whatever a vendor's client raises: once more, then sorry
+            error = failure
+        self._patience.cancel()
+        for tool in list(self._running.values()):
+            self._tool_finished(
+                ToolFinished(tool.call_id, tool.name, None, "its outcome is unknown")
+            )
+        self._record(
+            Event.PROVIDER_FAILED, {"kind": "brain", "provider": "brain", "error": repr(error)}
+        )
+        return error
+
+    async def _consume(self, stream: AsyncIterator[BrainEvent]) -> None:
+        async for event in stream:
+            self._take(event)
+            self._wait_for_brain()
+            if self._cut and not self._running:
+                return
+
+    def _take(self, event: BrainEvent) -> None:
+        if isinstance(event, TextDelta):
+            if not self._cut:
+                self._take_text(event.text)
+        elif isinstance(event, ToolStarted):
+            self._tool_started(event)
+        elif isinstance(event, ToolFinished):
+            self._tool_finished(event)
+        elif not self._cut:
+            self.actions.append(event)
+
+    def _take_text(self, text: str) -> None:
+        if self.metrics.first_token is None and text:
+            self.metrics.first_token = self._shop.clock.now()
+        for sentence in self._splitter.feed(text):
+            self._say(sentence)
+
+    def _tool_started(self, tool: ToolStarted) -> None:
+        self._say(self._splitter.flush())
+        self._running[tool.call_id] = tool
+        self._record(
+            Event.TOOL_STARTED,
+            {"call_id": tool.call_id, "tool": tool.name, "arguments": dict(tool.arguments)},
+        )
+        self._owner.reply_grew(self)
+
+    def _tool_finished(self, done: ToolFinished) -> None:
+        begun = self._running.pop(done.call_id, None)
+        ran = ToolRan(
+            done.call_id, done.name, begun.arguments if begun else {}, done.result, done.error
+        )
+        self.tools.append((self.track.segments[-1] if self.track.segments else None, ran))
+        self._owner.tool_ran(ran)
+        self._record(
+            Event.TOOL_FINISHED,
+            {
+                "call_id": done.call_id,
+                "tool": done.name,
+                "result": done.result,
+                "error": done.error,
+            },
+        )
+
+    def _wait_for_brain(self) -> None:
+        """Each next event has its limit; a preemptive reply may take its time."""
+        if self._thought or not self.committed.is_set():
+            return
+        limit = TOOL_LIMIT if self._running else self._shop.options.first_token_timeout
+        self._patience.set(self._shop.clock.now() + limit)
+
+    def _lose_patience(self) -> None:
+        self._record(Event.WATCHDOG, {"hung": "brain.tool" if self._running else "brain.token"})
+        if self._thinking is not None:
+            self._timed_out = True
+            self._thinking.cancel()
+
+    def _give_up(self) -> None:
+        self.failed = True
+        if not self.apologised:
+            self._say(self._shop.phrases.apology)
+        self._say(self._shop.phrases.ask_to_repeat)
+
+    # --- the voice --------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        if not text or self._cut:
+            return
+        self._record(Event.AGENT_SAYS, {"text": text})
+        self._speaker.add(text)
+
+    def _start_speaking(self) -> None:
+        self._speaking = self._shop.tasks.spawn(self._speaker.run(), "voice")
+
+    def sound_grew(self) -> None:
+        self._owner.reply_grew(self)
+
+    def sound_deadline(self) -> float:
+        limit = self._shop.options.first_audio_timeout
+        return self._owner.sound_deadline(self, limit)
+
+    def voice_failed(self, voice: str, error: BaseException) -> None:
+        data = {"kind": "voice", "provider": voice, "error": repr(error)}
+        self._record(Event.PROVIDER_FAILED, data)
+
+    def voice_replaced(self, voice: str) -> None:
+        self._record(Event.PROVIDER_REPLACED, {"kind": "voice", "provider": voice})
+
+    def voices_exhausted(self) -> None:
+        if not self.apologised:
+            self.apologise(apology_sound(self._shop))
+
+    def _record(self, event: Event, data: Mapping[str, object]) -> None:
+        if self.committed.is_set():
+            self._owner.record(event, data)
+        else:
+            self._held_back.append((event, data))
+
+
+def apology_sound(shop: Workshop) -> bytes:
+    """The recorded apology, or two soft tones where there is none."""
+    return shop.phrases.apology_pcm or soft_tones(shop.sample_rate)

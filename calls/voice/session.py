@@ -1,0 +1,244 @@
+"""One call: builds the parts, carries frames to them, and ends in good order.
+
+    media --frames--> Hearing --speech, words--> Floor --replies--> Playout --chunks--> media
+                                                   |--> brain, voices
+    every event and turn --> store                 every sample --> recorder
+
+`run` never raises for what a provider or the line does, never hangs, and leaves nothing behind:
+tasks are cancelled and awaited, timers stopped, providers closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from calls.voice.bargein import BargeIn
+from calls.voice.end_reasons import EndReason
+from calls.voice.endpointing import Endpointing
+from calls.voice.events import Event
+from calls.voice.floor import Floor
+from calls.voice.hearing import Closable, Hearing, close_quietly
+from calls.voice.history import History
+from calls.voice.line import SEND, Line
+from calls.voice.options import TurnOptions
+from calls.voice.phrases import Phrases
+from calls.voice.playout import AmbienceSource, Playout
+from calls.voice.ports import (
+    Action,
+    Audio,
+    Closed,
+    Conversation,
+    ConversationItem,
+    Dtmf,
+    Mark,
+    Ports,
+    Synthesiser,
+)
+from calls.voice.reply import Workshop
+from calls.voice.voices import Voices
+from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 2000.0  # ms that a caller's last words are waited for
+_STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
+
+
+class CallSession:
+    """Answers one call. Make it, `run` it once."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        options: TurnOptions,
+        *,
+        language: str,
+        greeting: str | None,
+        phrases: Phrases | None = None,
+        history: Sequence[ConversationItem] = (),
+        ambience: AmbienceSource | None = None,
+    ) -> None:
+        self._ports = ports
+        self._options = options
+        self._language = language
+        self._greeting = greeting
+        self._phrases = phrases or Phrases.for_language(language)
+        self._history = History(language, history)
+        self._ambience = ambience
+        self._tasks = Tasks(self._crashed)
+        self._reason: EndReason | None = None
+        self._over = asyncio.Event()
+        self._floor: Floor | None = None
+
+    @property
+    def outcome(self) -> Action | None:
+        """The action that ended the call: whom to transfer to, which agent goes on."""
+        return self._floor.outcome if self._floor is not None else None
+
+    @property
+    def conversation(self) -> Conversation:
+        """What was said, as the brain knows it."""
+        return self._history.snapshot()
+
+    def end(self, reason: str) -> None:
+        """Ask for an orderly end, from outside; may be called at any time."""
+        listed = EndReason.of(reason, EndReason.DRAINED)
+        if self._floor is not None:
+            self._floor.end(listed)
+        else:
+            self._ended(listed)
+
+    async def run(self) -> str:
+        """Hold the conversation. Returns the end reason, one of `EndReason`."""
+        if self._reason is None:
+            self._build()
+            await self._until_over()
+            await self._wind_up()
+        await self._close()
+        return str(self._reason)
+
+    # --- building ---------------------------------------------------------------------
+
+    def _build(self) -> None:
+        ports, options = self._ports, self._options
+        self._answered = ports.clock.now()
+        self._watchdog = Watchdog(ports.clock, self._hung)
+        self._line = Line(ports.media, self._watchdog, options.send_timeout, self._media_lost)
+        shop = Workshop(
+            ports.brain,
+            Voices(ports.synthesisers),
+            ports.clock,
+            self._tasks,
+            options,
+            self._phrases,
+            ports.media.sample_rate,
+        )
+        self._floor = floor = Floor(
+            shop,
+            ports.store,
+            self._history,
+            Endpointing(options, ports.judge, self._language),
+            BargeIn(options, self._language),
+            self._ended,
+        )
+        self._hearing = Hearing(ports, options, self._tasks, floor.caller, self._answered)
+        self._playout = Playout(
+            self._line,
+            ports.clock,
+            ports.recorder,
+            ports.media.sample_rate,
+            answered=self._answered,
+            ambience=self._ambience,
+            on_played_out=floor.played_out,
+        )
+
+    # --- while it lasts ---------------------------------------------------------------
+
+    async def _until_over(self) -> None:
+        floor = self._the_floor
+        floor.record(
+            Event.CALL_STARTED,
+            {
+                "language": self._language,
+                "recogniser": self._hearing.recogniser.name,
+                "voice": self._ports.synthesisers[0].name,
+            },
+        )
+        loop_lag.join(self, self._lagged)
+        self._tasks.spawn(self._line.run(), "line")
+        self._tasks.spawn(self._open_voice(self._ports.synthesisers[0]), "voice.open")
+        self._hearing.start()
+        floor.begin(self._hearing, self._playout, self._line, self._greeting)
+        self._tasks.spawn(self._read(), "media")
+        await self._over.wait()
+
+    async def _read(self) -> None:
+        """The path of every frame: no queue, no task, no wait of our own."""
+        hear = self._hearing.hear
+        async for event in self._ports.media:
+            if isinstance(event, Audio):
+                hear(event)
+            elif isinstance(event, Mark):
+                self._playout.acknowledge(event.name)
+            elif isinstance(event, Dtmf):
+                self._the_floor.caller.pressed(event.digit)
+            else:
+                self._closed(event)
+            if self._over.is_set():
+                return
+        self._the_floor.end(EndReason.MEDIA_LOST)
+
+    def _closed(self, event: Closed) -> None:
+        self._the_floor.end(EndReason.of(event.reason, EndReason.MEDIA_LOST))
+
+    async def _open_voice(self, voice: Synthesiser) -> None:
+        try:
+            await voice.open()
+        except Exception as error:  # it will be found out, and replaced, when it should speak
+            self._the_floor.record(
+                Event.PROVIDER_FAILED,
+                {"kind": "voice", "provider": voice.name, "error": repr(error)},
+            )
+
+    # --- how it ends ------------------------------------------------------------------
+
+    def _ended(self, reason: EndReason) -> None:
+        if self._reason is None:
+            self._reason = reason
+            self._over.set()
+
+    def _media_lost(self, error: str) -> None:
+        log.warning("the media stream is dead: %s", error)
+        self._the_floor.end(EndReason.MEDIA_LOST)
+
+    def _hung(self, what: str, waited: float) -> None:
+        self._the_floor.record(Event.WATCHDOG, {"hung": what, "waited": waited})
+        if what == SEND:
+            self._the_floor.end(EndReason.MEDIA_LOST)
+
+    def _lagged(self, lag: float) -> None:
+        self._the_floor.record(Event.LOOP_LAG, {"lag": lag})
+
+    def _crashed(self, error: BaseException) -> None:
+        log.error("a defect ended a call", exc_info=error)
+        if self._floor is not None:
+            self._floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
+            self._floor.end(EndReason.INTERNAL_ERROR)
+        self._ended(EndReason.INTERNAL_ERROR)
+
+    async def _wind_up(self) -> None:
+        """Hear the caller's last words, keep everything, let nothing run on."""
+        floor = self._the_floor
+        self._hearing.last_words()
+        said = asyncio.Event()
+        floor.caller.on_final = said.set
+        if self._hearing.awaiting:
+            await asyncio.wait([asyncio.ensure_future(said.wait())], timeout=LAST_WORDS / 1000)
+        floor.close()
+        self._playout.close()
+        self._hearing.stop()
+        loop_lag.leave(self)
+        for name in await self._tasks.finish():
+            floor.record(Event.WATCHDOG, {"hung": name, "waited": CLOSING_LIMIT})
+        self._watchdog.stop()
+        duration = self._ports.clock.now() - self._answered
+        floor.record(Event.CALL_ENDED, {"reason": str(self._reason), "duration": duration})
+
+    async def _close(self) -> None:
+        ports = self._ports
+        providers: list[Closable] = [ports.brain, *ports.recognisers, *ports.synthesisers]
+        await asyncio.gather(*(close_quietly(provider) for provider in providers))
+        if self._reason not in _STREAM_STAYS_OPEN:
+            try:
+                async with asyncio.timeout(CLOSING_LIMIT / 1000):
+                    await ports.media.close()
+            except Exception as error:  # a dead socket cannot be closed: it is closed then
+                log.info("the media stream did not close: %r", error)
+
+    @property
+    def _the_floor(self) -> Floor:
+        if self._floor is None:
+            raise RuntimeError("the call has not begun")
+        return self._floor
