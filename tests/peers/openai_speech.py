@@ -65,7 +65,8 @@ class SpeechServer:
 
     `status` other than 200 answers with `error` (and `retry_after`); `first_byte` comes before
     the sound, `pace` after each piece of `piece` bytes; after `cut` pieces the connection is
-    broken, or says nothing more (`mute`). `asked`, `sent` and `gone` tell what happened.
+    broken, or says nothing more (`mute`); each of the next `hang_ups` requests has its
+    connection closed unanswered. `asked`, `sent` and `connections` tell what happened.
     """
 
     key: str | None = "right-key"
@@ -78,6 +79,7 @@ class SpeechServer:
     piece: int = 4800
     cut: int | None = None
     mute: bool = False
+    hang_ups: int = 0
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
@@ -96,6 +98,9 @@ class SpeechServer:
             await writer.wait_closed()
 
     async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if self.hang_ups:
+            self.hang_ups -= 1
+            raise ConnectionAbortedError
         status = self._verdict(asked)
         if status != http.HTTPStatus.OK:
             await _send_json(writer, status, self.error, self.retry_after)

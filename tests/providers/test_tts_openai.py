@@ -236,6 +236,19 @@ async def test_a_cut_stream_gives_the_sound_before_it_and_then_fails() -> None:
     assert 2500 < len(pcm) <= 3200
 
 
+async def test_a_kept_connection_that_died_meanwhile_is_replaced_unnoticed() -> None:
+    async with line() as server:
+        await server.voice.open()
+        server.server.hang_ups = 1
+        [said] = await spoken(server.voice, "uno")
+        assert server.server.connections == 2
+        server.server.hang_ups = 2
+        with pytest.raises(NetworkFailure):
+            await spoken(server.voice, "dos")
+    assert len(said.pcm) == 1600
+    assert server.health.errors == {"NetworkFailure": 1}
+
+
 @pytest.mark.parametrize("cut", [0, 2])
 async def test_a_mute_server_times_out(cut: int) -> None:
     async with line(cut=cut, mute=True, limits=HASTY) as server:

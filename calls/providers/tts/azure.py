@@ -16,21 +16,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import azure.cognitiveservices.speech as speechsdk
 
-from agents.brain.errors import (
-    BadKey,
-    BadRequest,
-    NetworkFailure,
-    ProviderDown,
-    ProviderError,
-    ProviderTimeout,
-    QuotaExceeded,
-)
+from agents.brain.errors import ProviderDown, ProviderError, ProviderTimeout
+from calls.providers.azure_speech import NAME, error_of, missing, speech_config
 from calls.providers.health import ProviderHealth
-from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.provider import SynthesiserProvider, SynthesiserRequest
 from calls.providers.tts.cache import cached
 from calls.providers.tts.lexicon import Lexicon
 from calls.providers.tts.options import Limits, VoiceOptions
@@ -41,21 +34,11 @@ from calls.providers.tts.voices import voice_name
 from calls.voice.codecs import mulaw_decode
 from calls.voice.ports import Speech, Viseme
 
-NAME: Final = "azure"
-
 _TICKS_PER_MS = 10_000
 _PATIENCE = 1000  # ms to wait for a connection of which the SDK may never tell
 _FORMATS = {
     8000: speechsdk.SpeechSynthesisOutputFormat.Raw8Khz8BitMonoMULaw,
     16000: speechsdk.SpeechSynthesisOutputFormat.Raw16Khz16BitMonoPcm,
-}
-_ERRORS: dict[speechsdk.CancellationErrorCode, type[ProviderError]] = {
-    speechsdk.CancellationErrorCode.AuthenticationFailure: BadKey,
-    speechsdk.CancellationErrorCode.Forbidden: BadKey,
-    speechsdk.CancellationErrorCode.BadRequest: BadRequest,
-    speechsdk.CancellationErrorCode.TooManyRequests: QuotaExceeded,
-    speechsdk.CancellationErrorCode.ConnectionFailure: NetworkFailure,
-    speechsdk.CancellationErrorCode.ServiceTimeout: ProviderTimeout,
 }
 
 
@@ -192,9 +175,7 @@ class _Link:
         self._post(_Over())
 
     def _on_canceled(self, event: Any) -> None:
-        details = event.result.cancellation_details
-        kind = _ERRORS.get(details.error_code, ProviderDown)
-        self._post(_Over(kind(NAME, details.error_details.splitlines()[0][:300])))
+        self._post(_Over(error_of(event.result.cancellation_details)))
 
 
 @lru_cache(maxsize=1)
@@ -366,24 +347,6 @@ class _Assembly:
         return Sound(pcm, words, visemes)
 
 
-def _missing(credentials: Credentials) -> str:
-    if credentials.azure_endpoint:
-        return ""
-    if not credentials.azure_key:
-        return "no AZURE_SPEECH_KEY"
-    return "" if credentials.azure_region else "no AZURE_SPEECH_REGION"
-
-
-def speech_config(credentials: Credentials) -> speechsdk.SpeechConfig:
-    """The SDK's settings for an account, or for the address that stands in for the cloud."""
-    if credentials.azure_endpoint:
-        key = credentials.azure_key or None
-        return speechsdk.SpeechConfig(host=credentials.azure_endpoint, subscription=key)
-    return speechsdk.SpeechConfig(
-        subscription=credentials.azure_key, region=credentials.azure_region
-    )
-
-
 def _build(request: SynthesiserRequest) -> AzureSynthesiser:
     credentials = request.credentials
     return AzureSynthesiser(
@@ -391,4 +354,4 @@ def _build(request: SynthesiserRequest) -> AzureSynthesiser:
     )
 
 
-PROVIDER = SynthesiserProvider(NAME, "synthesiser", cached(_build), _missing)
+PROVIDER = SynthesiserProvider(NAME, "synthesiser", cached(_build), missing)

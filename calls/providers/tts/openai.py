@@ -31,6 +31,7 @@ CLOUD_MODEL = "gpt-4o-mini-tts"
 SERVER_MODEL = "tts-1"  # what self-hosted servers take for "the one you have"
 PCM_RATE = 24_000  # Hz, of the format `pcm`
 
+_KEEP_ALIVE = 120.0  # s; agents listen for longer than httpx keeps connections
 _READ_BYTES = 4800  # 100 ms: small enough for a first sound, large enough to be few
 
 
@@ -81,7 +82,12 @@ class HttpSynthesiser:
         )
         headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
         base = endpoint.base_url.rstrip("/") + "/"
-        self._client = httpx.AsyncClient(base_url=base, headers=headers, timeout=timeout)
+        self._client = httpx.AsyncClient(
+            base_url=base,
+            headers=headers,
+            timeout=timeout,
+            limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+        )
 
     async def open(self) -> None:
         """Connect, and find out whether the key is right. Raises BadKey or NetworkFailure.
@@ -106,9 +112,23 @@ class HttpSynthesiser:
     async def _synthesise(self, text: str) -> AsyncGenerator[Sound, None]:
         spoken = spoken_text(self._lexicon.pieces(text))
         for part in parts(spoken, self._endpoint.max_characters):
-            async with aclosing(self._fetch(part)) as sounds:
+            async with aclosing(self._fetch_again(part)) as sounds:
                 async for sound in sounds:
                     yield sound
+
+    async def _fetch_again(self, text: str) -> AsyncGenerator[Sound, None]:
+        """Ask, and once more if the kept connection turns out to be dead."""
+        for last in (False, True):
+            sounded = False
+            try:
+                async with aclosing(self._fetch(text)) as sounds:
+                    async for sound in sounds:
+                        sounded = True
+                        yield sound
+                return
+            except NetworkFailure:
+                if sounded or last:
+                    raise
 
     async def _fetch(self, text: str) -> AsyncGenerator[Sound, None]:
         decoder = self._endpoint.decoder()
