@@ -49,7 +49,7 @@ class RecogniserOptions:
     prefix: float = 300
     segmentation_silence: float = 500
     patience: float = 2000
-    request_timeout: float = 3000
+    request_timeout: float = 2500
     open_timeout: float = 3000
     further_languages: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)

@@ -23,7 +23,8 @@ from calls.providers.provider import (
     RequestT,
     SynthesiserRequest,
 )
-from calls.providers.stt import azure, browser, embedded
+from calls.providers.stt import azure, browser, embedded, whisper
+from calls.providers.tls import shared_tls
 from calls.providers.tts import SYNTHESISERS
 from calls.voice.ports import Recogniser, Synthesiser
 
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 RECOGNISERS: tuple[RecogniserProvider, ...] = (
     azure.PROVIDER,
+    whisper.GROQ,
+    whisper.OPENAI,
     browser.PROVIDER,
     embedded.PROVIDER,
 )
@@ -169,6 +172,7 @@ def _status(
 
 def warm_up(credentials: Credentials) -> None:
     """Load what all calls share (models, voices, SDKs). Blocks: call it at start, in a thread."""
+    shared_tls()
     for recogniser in RECOGNISERS:
         if not recogniser.missing(credentials):
             recogniser.warm_up()
