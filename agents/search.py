@@ -1,11 +1,11 @@
 """Searching a version's knowledge: what was asked, against what is known.
 
-One statement. Every content word of the question counts by how rare it is in this knowledge
-(inverse document frequency), and by where it was found: in a question or its phrasings, in a
-tag, or only in an answer. A word that is found nowhere is compared by trigrams, since it may
-have been misheard or misspelt; if it resembles nothing it weighs against every entry, which
-keeps the agent from answering what it was not asked. The entries that cover most are then
-compared with their phrasings as a whole.
+One statement finds the entries. Every content word of the question counts by how rare it is in
+this knowledge (inverse document frequency), and by where it was found: in a question or its
+phrasings, in a tag, or only in an answer. A word that is found nowhere is compared by trigrams,
+since it may have been misheard or misspelt; if it resembles nothing it weighs against every
+entry, which keeps the agent from answering what it was not asked. The entries that cover most
+are then compared as a whole with each way to ask them that was written down.
 
 The score is 0 to 1; `agents.brain.knowledge` holds the thresholds, tuned on the labelled
 questions of tests/agents/test_knowledge_search.py.
@@ -25,13 +25,14 @@ from agents.brain.spoken.text import plain
 from tenants.db import run_in_tenant
 
 MAX_WORDS = 24
+MAX_CHARACTERS = 500
 _SQL = """
-WITH said AS (
+WITH said AS MATERIALIZED (
     SELECT ordinal, word, agents_words(%(language)s, accented) AS lexemes,
            agents_trigrams(word) AS trigrams
     FROM unnest(%(words)s::text[], %(accented)s::text[])
          WITH ORDINALITY AS said(word, accented, ordinal)
-), asked AS (
+), asked AS MATERIALIZED (
     SELECT ordinal, trigrams,
            array_to_string(array(SELECT quote_literal(lexeme) || ':ABD'
                FROM unnest(tsvector_to_array(lexemes)) AS lexeme), ' | ')::tsquery AS anywhere,
@@ -40,7 +41,7 @@ WITH said AS (
            array_to_string(array(SELECT quote_literal(lexeme) || ':B'
                FROM unnest(tsvector_to_array(lexemes)) AS lexeme), ' | ')::tsquery AS tag
     FROM said WHERE lexemes <> ''::tsvector
-), known AS (
+), known AS MATERIALIZED (
     SELECT id, search_vector, trigrams, count(*) OVER () AS total
     FROM agents_knowledgeentry
     WHERE version_id = %(version)s AND language = %(language)s
@@ -56,55 +57,52 @@ WITH said AS (
            max(weight) OVER (PARTITION BY ordinal) AS best
     FROM hits
 ), weighed AS (
-    SELECT id, ln((total + 1) / (least(frequency, total) + 0.5)) AS rarity,
-           CASE WHEN best > 0 THEN weight
-                WHEN cardinality(said) < 5 THEN 0.0
-                ELSE alike.share * (alike.share >= 0.6)::int * 0.8 END AS weight
+    SELECT id, best, ln((total + 1) / (greatest(frequency, 1) + 0.5)) AS rarity,
+           CASE WHEN best > 0 THEN weight ELSE alike.share END AS weight,
+           max(CASE WHEN best > 0 THEN weight ELSE alike.share END)
+               OVER (PARTITION BY ordinal) AS found
     FROM frequencies CROSS JOIN LATERAL (
-        SELECT CASE WHEN best > 0 THEN 0.0 ELSE (
-            SELECT count(*)::float FROM unnest(said) AS one WHERE one = ANY (frequencies.trigrams)
-        ) / greatest(cardinality(said), 1) END AS share
+        SELECT CASE WHEN shared >= needed THEN 0.8 * shared ELSE 0.0 END AS share
+        FROM (SELECT CASE WHEN cardinality(said) < 7 THEN 0.75 ELSE 0.6 END AS needed,
+                     CASE WHEN best > 0 OR cardinality(said) < 5 THEN 0.0 ELSE (
+                         SELECT count(*)::float FROM unnest(said) AS one
+                         WHERE one = ANY (frequencies.trigrams)
+                     ) / cardinality(said) END AS shared) AS trigrams_shared
     ) AS alike
 ), covered AS (
-    SELECT id, sum(rarity * weight) / nullif(sum(rarity), 0) AS coverage
-    FROM weighed GROUP BY id
-    ORDER BY coverage DESC NULLS LAST LIMIT 12
+    SELECT known.id, sum(rarity * weight) / nullif(sum(
+               rarity * CASE WHEN found > 0 THEN 1.0 ELSE %(unknown)s END), 0) AS coverage
+    FROM known LEFT JOIN weighed USING (id)
+    GROUP BY known.id
+    ORDER BY coverage DESC NULLS LAST
+    LIMIT CASE WHEN EXISTS (SELECT FROM asked) THEN 24 END
 )
 SELECT entry.public_id, entry.question, entry.answer, entry.tags, entry.collect, entry.closing,
-       covered.coverage, likeness.best
-FROM covered
-JOIN agents_knowledgeentry AS entry USING (id)
-CROSS JOIN LATERAL (
-    SELECT max(2.0 * common / nullif(cardinality(line_trigrams) + cardinality(mine), 0)) AS best
-    FROM (
-        SELECT agents_trigrams(line) AS line_trigrams, agents_trigrams(%(content)s) AS mine
-        FROM regexp_split_to_table(entry.question || E'\\n' || entry.phrasings, '\\n') AS line
-    ) AS lines
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS common FROM unnest(mine) AS one WHERE one = ANY (line_trigrams)
-    ) AS shared
-) AS likeness
-WHERE covered.coverage > 0
+       entry.phrasings, covered.coverage
+FROM covered JOIN agents_knowledgeentry AS entry USING (id)
 """
 COVERAGE_SHARE, LIKENESS_SHARE = 0.8, 0.2
+UNKNOWN_SHARE = 0.65  # how much a word that resembles nothing counts against every entry
 
 
 def search_knowledge(*, version_id: int, language: str, text: str, limit: int = 5) -> list[Found]:
     """The entries that fit best, best first. Runs inside the tenant's context."""
     code = language[:2].lower()
-    words = content_words(text, code)[:MAX_WORDS]
-    if not words:
+    if not plain(text).strip():
         return []
+    words = content_words(text, code)[:MAX_WORDS]
     parameters: dict[str, Any] = {
         "version": version_id,
         "language": code,
         "words": words,
         "accented": _accented(text, words),
-        "content": " ".join(words),
+        "unknown": UNKNOWN_SHARE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_SQL, parameters)
-        found = [_found(*row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    ways = (trigrams(text[:MAX_CHARACTERS]), trigrams(" ".join(words)))
+    found = [_found(ways, *row) for row in rows]
     return sorted(found, key=lambda entry: (-entry.score, entry.question))[:limit]
 
 
@@ -115,17 +113,38 @@ def _accented(text: str, words: Sequence[str]) -> list[str]:
 
 
 def _found(
+    ways: Sequence[set[str]],
     public_id: object,
     question: str,
     answer: str,
     tags: list[str],
     collect: list[str],
     closing: str,
-    coverage: float,
-    likeness: float,
+    phrasings: str,
+    coverage: float | None,
 ) -> Found:
-    score = COVERAGE_SHARE * float(coverage) + LIKENESS_SHARE * float(likeness or 0.0)
+    score = _score(coverage, _likeness(ways, [question, *phrasings.splitlines()]))
     return Found(str(public_id), question, answer, score, tuple(tags), tuple(collect), closing)
+
+
+def _likeness(ways: Sequence[set[str]], phrasings: Sequence[str]) -> float:
+    """How much the whole question resembles the nearest phrasing (Dice over trigrams)."""
+    lines = [trigrams(line) for line in phrasings]
+    return max(
+        2 * len(mine & line) / (len(mine) + len(line) or 1) for mine in ways for line in lines
+    )
+
+
+def trigrams(text: str) -> set[str]:
+    """The same as the database's `agents_trigrams`."""
+    padded = [f"  {word} " for word in re.findall(r"[a-z0-9ñ]+", plain(text))]
+    return {word[i : i + 3] for word in padded for i in range(len(word) - 2)}
+
+
+def _score(coverage: float | None, likeness: float) -> float:
+    """0 to 1. A phrasing word for word is certain, even if no word of it says what it is about."""
+    blend = COVERAGE_SHARE * float(coverage or 0.0) + LIKENESS_SHARE * likeness
+    return max(blend, likeness**2)
 
 
 class TenantKnowledge:

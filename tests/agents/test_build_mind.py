@@ -1,0 +1,129 @@
+"""The mind of a call, composed from a published version, against the real database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agents.brain.events import AgentSaid, CallerSaid, HangUp, TextDelta, ToolFinished
+from agents.profiles import parse_profile
+from agents.selectors import agent_by_slug, published_version
+from agents.services import seed_demo_agents
+from agents.services.mind import MindCredentials, build_mind, check_model
+from tenants.db import run_in_tenant
+from tenants.models import AuditEntry
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def mind_of(tenant, slug, **kwargs):
+    def prepare():
+        seed_demo_agents(tenant)
+        version = published_version(agent_by_slug(slug))
+        return build_mind(
+            version, version.profile("twilio"), credentials=MindCredentials(), **kwargs
+        )
+
+    return await run_in_tenant(tenant.id, prepare)
+
+
+async def talk(mind, *turns):
+    """Let the caller say these turns; return the agent's answers and all other events."""
+    items, answers, others = [], [], []
+    committed = asyncio.Event()
+    committed.set()
+    for said in turns:
+        items.append(CallerSaid(said))
+        events = [event async for event in mind.reply(items, committed)]
+        text = "".join(e.text for e in events if isinstance(e, TextDelta))
+        others += [e for e in events if not isinstance(e, TextDelta)]
+        answers.append(text)
+        items.append(AgentSaid(text))
+    return answers, others
+
+
+async def test_without_a_key_the_embedded_brain_answers_from_knowledge(tenant):
+    mind = await mind_of(tenant, "grace")
+    answers, _ = await talk(mind, "hello how much is it")
+    assert "ninety dollars" in answers[0]
+    assert mind.model_name == "embedded"
+
+
+async def test_a_booking_is_taken_down_over_several_turns_and_noted(tenant):
+    mind = await mind_of(tenant, "grace")
+    answers, events = await talk(
+        mind,
+        "i want to book a tour",
+        "four people",
+        "on the fifth of march",
+        "my name is anna miller",
+        "five five five one two",
+        "three four five six seven",
+        "yes",
+        "yes that's right",
+    )
+    assert "For how many people?" in answers[0]
+    assert "5 5 5, 1 2. Please go on" in answers[4]
+    assert "5 5 5, 1 2 3, 4 5 6 7. Is that correct?" in answers[5]
+    assert "March 5; name, Anna Miller" in answers[6]
+    assert answers[7].startswith("Thank you. Our team will call you today")
+    [finished] = [event for event in events if isinstance(event, ToolFinished)]
+    noted = finished.result["noted"]
+    assert noted["people"] == "4"
+    assert noted["phone"] == "5551234567"
+    assert noted["date"].endswith("-03-05")
+
+
+async def test_a_spanish_caller_is_answered_and_the_call_is_ended(tenant):
+    mind = await mind_of(tenant, "andrea")
+    answers, events = await talk(mind, "buenos días, ¿cuánto cuesta?", "no, gracias, adiós")
+    assert "setecientos pesos" in answers[0]
+    assert events == [HangUp()]
+
+
+async def test_the_observer_is_told_what_was_found_and_who_answered(tenant):
+    seen = []
+    mind = await mind_of(tenant, "grace", observer=lambda name, data: seen.append((name, data)))
+    await talk(mind, "opening hours")
+    names = [name for name, _ in seen]
+    assert names == ["knowledge_found", "model_used"]
+    assert seen[1][1]["provider"] == "embedded"
+
+
+async def test_a_profile_that_wishes_the_embedded_brain_gets_only_that(tenant):
+    def prepare():
+        seed_demo_agents(tenant)
+        version = published_version(agent_by_slug("grace"))
+        profile = parse_profile({"model": {"provider": "embedded"}})
+        return build_mind(version, profile, credentials=MindCredentials(groq_key="gsk_test"))
+
+    mind = await run_in_tenant(tenant.id, prepare)
+    assert mind.model_name == "embedded"
+
+
+async def test_with_a_key_groq_thinks_first(tenant):
+    def prepare():
+        seed_demo_agents(tenant)
+        version = published_version(agent_by_slug("grace"))
+        return build_mind(
+            version, version.profile("browser"), credentials=MindCredentials(groq_key="gsk_test")
+        )
+
+    assert (await run_in_tenant(tenant.id, prepare)).model_name == "groq"
+
+
+async def test_without_a_key_the_model_check_says_which_variable_is_missing():
+    check = await check_model(MindCredentials())
+    assert (check.ok, check.reason) == (
+        False,
+        "GROQ_API_KEY is not set; the embedded brain answers",
+    )
+
+
+def test_seeding_twice_changes_nothing(in_tenant):
+    first = seed_demo_agents(in_tenant)
+    count = AuditEntry.objects.count()
+    assert seed_demo_agents(in_tenant) == first
+    assert AuditEntry.objects.count() == count
+    assert [published_version(agent).knowledge.count() for agent in first] == [29, 29]
