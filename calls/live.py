@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from calls.lag import LoopLag
 from calls.voice.end_reasons import EndReason
+from calls.voice.watchdog import loop_lag
 from calls.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -32,11 +32,11 @@ class Endable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the health page shows. `loop_lag_p99_ms` is None while nothing was measured."""
+    """What the health page shows."""
 
     live_calls: int
     accepting: bool
-    loop_lag_p99_ms: float | None
+    loop_lag_p99_ms: float
     backlog: int
     store_failing: bool
 
@@ -48,9 +48,7 @@ class LiveCalls:
         self.limit = limit
         self.draining = False
         self.writer = Writer()
-        self.lag = LoopLag()
         self._calls: dict[uuid.UUID, Endable] = {}
-        self._lag_task: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None
 
@@ -73,23 +71,14 @@ class LiveCalls:
     def on_the_line(self, public_id: uuid.UUID, call: Endable) -> Iterator[None]:
         """Count a call as live for as long as the block lasts."""
         self._calls[public_id] = call
-        if self._lag_task is None or self._lag_task.done():
-            self._lag_task = asyncio.create_task(self.lag.measure(), name="calls.lag")
         if self.draining:  # it was admitted just before
             call.end(EndReason.DRAINED)
         try:
             yield
         finally:
             del self._calls[public_id]
-            if not self._calls:
-                self._fall_quiet()
-
-    def _fall_quiet(self) -> None:
-        if self._lag_task is not None:
-            self._lag_task.cancel()
-            self._lag_task = None
-        if self._quiet is not None and not self._quiet.done():
-            self._quiet.set_result(None)
+            if not self._calls and self._quiet is not None and not self._quiet.done():
+                self._quiet.set_result(None)
 
     def in_background(self, work: Coroutine[Any, Any, object], name: str) -> None:
         """Do something that nobody waits for; what it raises is logged."""
@@ -128,7 +117,7 @@ class LiveCalls:
         return Snapshot(
             live_calls=len(self._calls),
             accepting=self.accepting,
-            loop_lag_p99_ms=self.lag.percentile(0.99),
+            loop_lag_p99_ms=loop_lag.quantile(0.99),
             backlog=self.writer.backlog,
             store_failing=self.writer.failing,
         )

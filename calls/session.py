@@ -8,18 +8,19 @@ writer, or in `run_in_tenant`. What the webhook can do while the phone still rin
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agents.services.mind import build_mind
 from django.conf import settings
 from django.utils import timezone
 
 from agents.brain.mind import Mind
-from agents.profiles import ChannelProfile
+from agents.profiles import AdvancedSettings, ChannelProfile
 from agents.selectors import recognition_hints
+from agents.services.mind import build_mind
 from calls.adapters import (
     DenoisedDetector,
     DenoisedRecogniser,
@@ -40,10 +41,17 @@ from calls.providers.registry import (
 )
 from calls.recordings import recording_path, recordings_folder
 from calls.store import CallRef, CallStore, Closing
-from calls.voice import CallSession, Phrases, Ports, TurnOptions
+from calls.voice import (
+    CallSession,
+    Event,
+    HeuristicJudge,
+    LoopClock,
+    Phrases,
+    Ports,
+    Transfer,
+    TurnOptions,
+)
 from calls.voice.ambience import Ambience
-from calls.voice.clock import LoopClock
-from calls.voice.events import Event
 from calls.voice.ports import Recogniser, SpeechDetector, Synthesiser
 from calls.voice.recording import WavRecorder
 from calls.voice.silero import SileroDetector
@@ -112,6 +120,7 @@ class StoredCall:
         self._session: CallSession | None = None
         self._recorder: WavRecorder | NoRecorder = NoRecorder()
         self._reason = ""
+        self._began = time.monotonic()
         self._store = CallStore(
             CallRef(call.tenant_id, call.pk, call.public_id),
             live.writer,
@@ -122,7 +131,9 @@ class StoredCall:
     async def begin(self, media: SocketStream) -> CallSession:
         """Load and build everything; the page is told who listens, thinks and speaks."""
         self._media = media
+        self._began = time.monotonic()
         setup = await run_in_tenant(self._call.tenant_id, load, self._call, media.sample_rate)
+        setup.mind.observer = self._mind_tells
         functions = setup.profile.functions
         self._transfers = {target.name: target.number for target in functions.transfer_targets}
         if setup.recording is not None:
@@ -138,6 +149,9 @@ class StoredCall:
             )
         return self._session
 
+    def _mind_tells(self, name: str, data: Mapping[str, object]) -> None:
+        self._store.event((time.monotonic() - self._began) * 1000, name, data)
+
     def _build(self, setup: Setup, media: SocketStream) -> CallSession:
         recognisers = _recognisers(setup, media.sample_rate, self._page_ears)
         voices = voices_for(setup.profile, media.sample_rate)
@@ -151,12 +165,12 @@ class StoredCall:
             media=media,
             detector=_detector(setup.profile, media.sample_rate),
             recognisers=recognisers,
+            judge=HeuristicJudge(),
             brain=MindBrain(setup.mind),
             synthesisers=voices,
             store=self._store,
             recorder=self._recorder,
             clock=LoopClock(),
-            ambience=Ambience(advanced.ambience, advanced.ambience_volume, media.sample_rate),
         )
         return CallSession(
             ports,
@@ -164,13 +178,15 @@ class StoredCall:
             language=setup.language,
             greeting=setup.greeting,
             phrases=phrases_for(setup.profile, setup.language),
+            ambience=_ambience(advanced, media.sample_rate),
         )
 
     def close(self, reason: str) -> None:
         """Put the end into the store; what was wrong with the media comes before it."""
         self._reason = reason
         self._tell_of_media()
-        target = str(getattr(self._session, "outcome", None) or "")
+        outcome = self._session.outcome if self._session is not None else None
+        target = outcome.target if isinstance(outcome, Transfer) else ""
         self._store.close(
             Closing(
                 reason=reason,
@@ -268,6 +284,12 @@ def _recognisers(
 def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
     cleaner = denoiser(kind, sample_rate)
     return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
+
+
+def _ambience(advanced: AdvancedSettings, sample_rate: int) -> Ambience | None:
+    if advanced.ambience == "none":
+        return None
+    return Ambience(advanced.ambience, advanced.ambience_volume, sample_rate)
 
 
 def _detector(profile: ChannelProfile, sample_rate: int) -> SpeechDetector:

@@ -12,14 +12,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
 http = get_asgi_application()
 
-from calls.live import live  # noqa: E402 - models can be imported only now
+from calls import sockets  # noqa: E402 - models can be imported only now
+from calls.live import live  # noqa: E402
 from config import celery  # noqa: E402, F401 - tasks are sent from here
 
 
 async def socket(scope: Any, receive: Any, send: Any) -> None:
     """A WebSocket: one of ours, or closed before it is open (the other side sees a 403)."""
-    from calls import sockets
-
     consumer = sockets.ROUTES.get(scope["path"])
     if consumer is not None:
         await consumer(scope, receive, send)

@@ -84,12 +84,12 @@ def live(monkeypatch: pytest.MonkeyPatch) -> live_module.LiveCalls:
 @pytest.fixture
 async def quiet(live: live_module.LiveCalls) -> AsyncIterator[live_module.LiveCalls]:
     """After the test nothing may be left: no call, no unwritten row, no task."""
-    before = asyncio.all_tasks()
     yield live
     assert await live.writer.drained(5) == 0
     assert len(live) == 0
     await asyncio.sleep(0)
-    assert {task.get_name() for task in asyncio.all_tasks() - before} == set()
+    left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    assert {str(task.get_coro()) for task in left} == set()
 
 
 def ring_form(to: str, call_sid: str = "CA" + "1" * 32, **fields: str) -> dict[str, str]:

@@ -149,6 +149,22 @@ class SocketStream(ABC):
         position = self.positions.place(timestamp, duration)
         return None if position is None else Audio(pcm, self.sample_rate, position)
 
+    @abstractmethod
+    async def send(self, pcm: bytes) -> None:
+        """Have the other side play this after what it has already."""
+
+    @abstractmethod
+    async def mark(self, name: str) -> None:
+        """Ask to be told when all sound sent so far has been played."""
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Have the other side throw away what it has not played."""
+
+    @abstractmethod
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys towards the other side."""
+
     async def send_text(self, text: str) -> None:
         """Send one text message, unless the socket is gone."""
         await self._put({"type": "websocket.send", "text": text})
