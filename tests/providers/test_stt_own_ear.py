@@ -94,6 +94,22 @@ async def test_speech_without_any_answer_is_empty_and_told() -> None:
     assert silences == ["silent"]
 
 
+async def test_an_early_final_is_the_answer_unless_more_words_follow_it() -> None:
+    ear, emitted, silences = ear_with()
+    ear.started()
+    ear.final(Final("uno"))
+    ear.finished()
+    assert not ear.owes
+    ear.started()
+    ear.final(Final("dos"))
+    ear.partial("tres")
+    ear.finished()
+    await asyncio.sleep(0.03)
+    finals = [item.text for item in emitted if isinstance(item, Final)]
+    assert finals == ["uno", "dos", "tres"]
+    assert silences == []
+
+
 async def test_two_utterances_in_flight_get_a_final_each() -> None:
     ear, emitted, _ = ear_with()
     for text in ("uno", "dos"):

@@ -121,7 +121,8 @@ class AzureRecogniser:
             link.write(sound)
         self._early.clear()
         self._link = link
-        self._commit()
+        if self._ear.owes:
+            self._commit()
 
     def push(self, pcm: bytes) -> None:
         sound = self._encode(pcm)
@@ -158,7 +159,7 @@ class AzureRecogniser:
             log.warning("azure recogniser: closing takes over %s s, left behind", _CLOSE_TIMEOUT)
 
     def _commit(self) -> None:
-        if self._link and self._ear.owes and not self._link.commit():
+        if self._link and not self._link.commit() and self._ear.owes:
             self._loop.call_later(_COMMIT_INTERVAL, self._commit)
 
     # --- on the SDK's threads ---

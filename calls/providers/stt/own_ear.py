@@ -1,7 +1,7 @@
 """Keeps a recogniser which decides itself when an utterance ends to the port's contract.
 
 Azure and the browser send finals by their own ear: early, late, or never if they took the sound
-for noise. The loop wants one `Final` for each `finish_utterance`, in time.
+for noise. The loop wants one `Final` for each utterance, in time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Callable
 
 from calls.voice.ports import Final, Partial
 
-_GRACE = 0.3  # s; when all words of the utterance came before it was finished
-
 Emit = Callable[[Partial | Final], None]
 
 
@@ -23,7 +21,7 @@ class OwnEar:
     """Counts the finals that are owed, and makes one up when patience (ms) is over.
 
         start … partial … partial … finish ……… final          answered, latency known
-        start … partial … final … finish … (grace)             empty: its words came already
+        start … partial … final … finish                       answered already
         start … partial … finish ……………………… (patience)       the last partial must do
         start … finish …………………………………… (patience)           empty, and `silent()` is told
 
@@ -53,10 +51,12 @@ class OwnEar:
         self._idle = False
 
     def finished(self) -> None:
-        """The loop heard it end: from now on a final is owed."""
+        """The loop heard it end: from now on a final is owed, unless it came early."""
+        if self._heard_final and not self._partial:
+            return
         self._owed.append(time.perf_counter())
-        wait = _GRACE if self._heard_final and not self._partial else self._patience
-        self._arm(wait)
+        self.close()
+        self._timer = asyncio.get_running_loop().call_later(self._patience, self._lose_patience)
 
     def partial(self, text: str) -> None:
         """Words so far of the utterance in flight."""
@@ -87,10 +87,6 @@ class OwnEar:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-
-    def _arm(self, wait: float) -> None:
-        self.close()
-        self._timer = asyncio.get_running_loop().call_later(wait, self._lose_patience)
 
     def _lose_patience(self) -> None:
         nothing_heard = not self._partial and not self._heard_final
