@@ -81,15 +81,15 @@ class Denoiser:
             self._set_noise(self._noise + (power - self._noise) / self._steps)
             return
         exponent = np.minimum(power / self._noise * (_SPEECH_SNR / (1 + _SPEECH_SNR)), 80)
-        speech = 1 / (1 + (1 + _SPEECH_SNR) * np.exp(-exponent))
+        speech = 1 / (1 + np.float32(1 + _SPEECH_SNR) * np.exp(-exponent))
         self._speech += 0.1 * (speech - self._speech)
         # A band that has been sure for long may just be louder noise: let it learn a little.
         speech = np.where(self._speech > 0.99, np.minimum(speech, 0.99), speech)
         estimate = speech * self._noise + (1 - speech) * power
         self._set_noise(_NOISE_KEPT * self._noise + (1 - _NOISE_KEPT) * estimate)
 
-    def _set_noise(self, noise: Floats) -> None:
-        self._noise = np.maximum(noise, self._faintest)
+    def _set_noise(self, noise: NDArray[np.floating]) -> None:
+        self._noise = np.maximum(noise, self._faintest).astype(np.float32)
 
     def _gain(self, power: Floats) -> Floats:
         excess = np.maximum(power / self._noise - 1, 0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import cast
 
 from websockets.asyncio.client import ClientConnection
 
@@ -71,7 +70,7 @@ class RudeStream(TwilioStream):
 
     def stop_reading(self) -> None:
         """Let the server's messages pile up in the kernel, for ever."""
-        cast("asyncio.Transport", self.socket.transport).pause_reading()
+        self.socket.transport.pause_reading()
 
     async def unknown_event(self) -> None:
         await self.send_event("telepathy", telepathy={"thought": "hello"})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -53,12 +55,14 @@ class Server:
     """Notes what it gets; the test says what it answers."""
 
     def __init__(self) -> None:
-        self.got: list[dict] = []
-        self.headers: dict[str, str] = {}
+        self.got: list[dict[str, Any]] = []
+        self.headers: Mapping[str, str] = {}
+        self.port = 0
         self.connection: ServerConnection
         self.changed = asyncio.Event()
 
     async def __call__(self, connection: ServerConnection) -> None:
+        assert connection.request
         self.connection, self.headers = connection, connection.request.headers
         async for text in connection:
             self.got.append(json.loads(text) if isinstance(text, str) else {"event": "binary"})
@@ -68,7 +72,7 @@ class Server:
         sid = next(message["streamSid"] for message in self.got if message["event"] == "start")
         await self.connection.send(json.dumps({"event": event, "streamSid": sid, **body}))
 
-    async def until(self, event: str, count: int = 1) -> list[dict]:
+    async def until(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         async with asyncio.timeout(5):
             while True:
                 found = [message for message in self.got if message["event"] == event]

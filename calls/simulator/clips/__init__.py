@@ -27,7 +27,7 @@ class Clip:
     def pcm(self) -> bytes:
         """PCM16 mono at 8000 Hz."""
         with wave.open(str(CLIPS / f"{self.name}.wav")) as recording:
-            return recording.readframes(recording.getnframes())
+            return bytes(recording.readframes(recording.getnframes()))
 
 
 @cache

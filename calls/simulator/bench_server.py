@@ -1,0 +1,128 @@
+"""The server that a load generator telephones: the real consumer and loop, scripted providers.
+
+One ASGI application, without database, login or token: the media socket where Twilio finds it,
+and `GET /bench/metrics` with the server's own figures.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import time
+import uuid
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+from calls.adapters import NoRecorder
+from calls.conduct import AdmittedCall
+from calls.consumers import TwilioMediaConsumer
+from calls.live import LiveCalls
+from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.socket import SocketStream
+from calls.providers.carriers.twilio.media import StreamStart
+from calls.simulator.scripted import (
+    CountingStore,
+    ScriptedBrain,
+    ScriptedRecogniser,
+    ScriptedVoice,
+    SureJudge,
+    tone,
+)
+from calls.voice import CallSession, Phrases, Ports, TurnOptions
+from calls.voice.clock import LoopClock
+from calls.voice.silero import SileroDetector
+from calls.voice.watchdog import loop_lag
+
+MEDIA_PATH = "/api/v1/ws/media-stream/twilio"
+METRICS_PATH = "/bench/metrics"
+OPTIONS = TurnOptions(
+    vad_min_silence=200,
+    endpointing_min=200,
+    endpointing_adaptive=False,
+    noise_adaptation=False,
+    bargein_min_duration=200,
+)
+
+_tone = lru_cache(maxsize=2)(tone)
+
+
+class ScriptedCall:
+    """A call that was let in without a question: implements `AdmittedCall`."""
+
+    def __init__(self, counts: Counter[str]) -> None:
+        self.public_id = uuid.uuid4()
+        self._counts = counts
+
+    async def begin(self, media: SocketStream) -> CallSession:
+        """Build the session that any call gets, round scripted providers."""
+        rate = media.sample_rate
+        ports = Ports(
+            media=media,
+            detector=SileroDetector(rate),
+            recognisers=[ScriptedRecogniser()],
+            judge=SureJudge(),
+            brain=ScriptedBrain(),
+            synthesisers=[ScriptedVoice(rate, _tone(rate))],
+            store=CountingStore(self._counts),
+            recorder=NoRecorder(),
+            clock=LoopClock(),
+        )
+        phrases = Phrases.for_language("en")
+        return CallSession(ports, OPTIONS, language="en", greeting=None, phrases=phrases)
+
+    def close(self, reason: str) -> None:
+        self._counts[f"ended.{reason}"] += 1
+
+    async def let_go(self) -> None:
+        """Nothing is stored."""
+
+
+class BenchApplication:
+    """The ASGI application."""
+
+    def __init__(self, most_calls: int = 2000) -> None:
+        self.calls = LiveCalls(limit=most_calls)
+        self.counts: Counter[str] = Counter()
+        self._consumer = TwilioMediaConsumer(admit=self._admit, calls=self.calls)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        kind, path = scope["type"], scope.get("path", "")
+        if kind == "websocket" and path == MEDIA_PATH:
+            await self._consumer(scope, receive, send)
+        elif kind == "websocket":
+            await send({"type": "websocket.close", "code": 4404})
+        elif kind == "http":
+            await self._answer(path, send)
+
+    async def _admit(self, _start: StreamStart) -> AdmittedCall:
+        return ScriptedCall(self.counts)
+
+    async def _answer(self, path: str, send: Send) -> None:
+        known = path == METRICS_PATH
+        body = json.dumps(self.metrics()).encode() if known else b""
+        headers = [(b"content-type", b"application/json")]
+        status = 200 if known else 404
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def metrics(self) -> dict[str, Any]:
+        """Figures of this moment: ms, seconds of CPU, bytes."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "live_calls": len(self.calls),
+            "loop_lag_p50_ms": loop_lag.quantile(0.5),
+            "loop_lag_p99_ms": loop_lag.quantile(0.99),
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "wall_seconds": time.monotonic(),
+            "rss_bytes": resident_bytes(),
+            "objects": len(gc.get_objects()) if not self.calls else None,
+            "counts": dict(self.counts),
+        }
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM."""
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
+        return int(statm.read().split()[1]) * resource.getpagesize()
