@@ -40,16 +40,22 @@ def test_call_texts() -> dict[str, Any]:
             "model": _("Model"),
             "call": _("Call"),
         },
-        "reasons": _reasons(),
+        "reasons": end_reason_labels(),
         "problems": _problems(),
     }
 
 
-def _reasons() -> dict[str, str]:
+def end_reason_label(reason: str) -> str:
+    """Why a call ended, in words; a reason that nobody named is shown as it is."""
+    return end_reason_labels().get(reason, reason)
+
+
+def end_reason_labels() -> dict[str, str]:
+    """Words for every reason that a call can end for."""
     return {
-        "caller_hung_up": _("you hung up"),
+        "caller_hung_up": _("the caller hung up"),
         "agent_hung_up": _("the agent hung up"),
-        "caller_silent": _("nothing was said for too long"),
+        "caller_silent": _("the caller said nothing for too long"),
         "max_duration": _("the longest duration was reached"),
         "transferred": _("transferred to a person"),
         "handed_off": _("handed to another agent"),
@@ -57,7 +63,16 @@ def _reasons() -> dict[str, str]:
         "recogniser_failed": _("speech recognition failed"),
         "brain_failed": _("the model failed"),
         "internal_error": _("an internal error; the log has the details"),
-        "drained": _("the server is shutting down"),
+        "drained": _("the server was shutting down"),
+        "taken_over": _("a member of staff took over"),
+        "staff_hung_up": _("a member of staff hung up"),
+        "voicemail": _("a voicemail answered"),
+        "refused": _("refused"),
+        "busy": _("busy"),
+        "no_answer": _("nobody answered"),
+        "cancelled": _("cancelled before it was answered"),
+        "failed": _("the carrier could not connect it"),
+        "server_lost": _("the server was lost"),
     }
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from calls.selectors.calls import call_for, recent_calls
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from agents.selectors import callable_versions
 from calls.models import Call
+from calls.selectors.calls import call_for, recent_calls
 from dashboard.texts import test_call_texts
 from tenants.guards import member_required
 from tenants.permissions import Permission
