@@ -88,8 +88,8 @@ def test_turn_settings_can_be_given_to_the_loop():
         (
             {"transcriber": {"languages": ["de-DE"]}},
             "transcriber.languages.0",
-            "languages is 'de-DE'; allowed is es-ES, es-MX, es-AR, es-CL, es-CO, es-PE, en-US, en-GB, "
-            "en-AU, en-CA or en-IE",
+            "languages is 'de-DE'; allowed is es-ES, es-MX, es-AR, es-CL, es-CO, es-PE, en-US, "
+            "en-GB, en-AU, en-CA or en-IE",
         ),
     ],
 )

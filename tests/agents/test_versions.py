@@ -158,7 +158,7 @@ def test_the_model_does_not_change_the_knowledge_of_what_is_published(published)
     "statement",
     [
         "UPDATE agents_agentversion SET prompt = 'Other.' WHERE id = %(version)s",
-        "UPDATE agents_agentversion SET state = 'draft', published_at = NULL WHERE id = %(version)s",
+        "UPDATE agents_agentversion SET state='draft', published_at=NULL WHERE id = %(version)s",
         "UPDATE agents_agentversion SET number = 9 WHERE id = %(version)s",
         "UPDATE agents_agentversion SET state = 'retired', notes = 'x' WHERE id = %(version)s",
         "DELETE FROM agents_agentversion WHERE id = %(version)s",
