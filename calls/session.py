@@ -2,7 +2,7 @@
 
 Everything that touches the database happens before the first frame, or through the store's
 writer, or in `run_in_tenant`. What the webhook can do while the phone still rings, it does
-(`prepare`): the greeting is in the phrase cache by the time the caller listens.
+(`calls.ringing`): the greeting is in the phrase cache by the time the caller listens.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from calls.providers.registry import (
     build_recognisers,
     build_synthesisers,
 )
+from calls.providers.tts.apology import apology_pcm
 from calls.recordings import recording_path, recordings_folder
+from calls.startup import warm_up
 from calls.store import CallRef, CallStore, Closing
 from calls.voice import (
     CallSession,
@@ -59,37 +61,66 @@ from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
 
-TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value})
+# For the page alone: partials pass, and a finished turn is a row of its own.
+TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value, Event.TURN_FINISHED.value})
 MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
 FLUSH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known of a call before anybody has said anything."""
+
+    profile: ChannelProfile
+    language: str
+    greeting: str | None
+    phrases: Phrases
+
+    def texts(self) -> list[str]:
+        """Everything that the agent says word for word in every call."""
+        own = self.phrases
+        fixed = (own.ask_to_repeat, own.goodbye, own.apology, own.turn_limit)
+        texts = (self.greeting or "", *own.fillers, *own.away_prompts, *fixed)
+        return [text for text in texts if text]
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """All that a call needs from the database."""
 
-    profile: ChannelProfile
-    language: str
-    greeting: str | None
+    opening: Opening
     keyterms: Sequence[str]
-    phrases: Sequence[str]
+    sentences: Sequence[str]
     mind: Mind
     recording: Path | None
 
 
 def load(call: Call, sample_rate: int) -> Setup:
     """Read what the call needs, and note its recording. Inside the call's tenant."""
-    profile = call.version.profile(call.channel)
-    keyterms, phrases = recognition_hints(call.version, call.language)
+    warm_up()
+    opening = opening_of(call, sample_rate)
+    profile = opening.profile
+    keyterms, sentences = recognition_hints(call.version, call.language)
     return Setup(
-        profile=profile,
-        language=call.language,
-        greeting=call.version.greeting_in(call.language),
+        opening=opening,
         keyterms=(*profile.transcriber.keyterms, *keyterms),
-        phrases=phrases,
+        sentences=sentences,
         mind=build_mind(call.version, profile, language=call.language),
         recording=_note_recording(call, sample_rate) if profile.advanced.recording else None,
     )
+
+
+def opening_of(call: Call, sample_rate: int) -> Opening:
+    """How the call begins. Reads a file the first time: not for the event loop."""
+    profile = call.version.profile(call.channel)
+    phrases = replace(
+        Phrases.for_language(call.language),
+        apology_pcm=apology_pcm(call.language, sample_rate),
+    )
+    if idle := profile.advanced.idle_messages:
+        phrases = replace(phrases, away_prompts=tuple(idle))
+    greeting = call.version.greeting_in(call.language)
+    return Opening(profile, call.language, greeting, phrases)
 
 
 def _note_recording(call: Call, sample_rate: int) -> Path:
@@ -134,7 +165,7 @@ class StoredCall:
         self._began = time.monotonic()
         setup = await run_in_tenant(self._call.tenant_id, load, self._call, media.sample_rate)
         setup.mind.observer = self._mind_tells
-        functions = setup.profile.functions
+        functions = setup.opening.profile.functions
         self._transfers = {target.name: target.number for target in functions.transfer_targets}
         if setup.recording is not None:
             self._recorder = WavRecorder(setup.recording, media.sample_rate)
@@ -153,17 +184,17 @@ class StoredCall:
         self._store.event((time.monotonic() - self._began) * 1000, name, data)
 
     def _build(self, setup: Setup, media: SocketStream) -> CallSession:
+        opening, profile = setup.opening, setup.opening.profile
         recognisers = _recognisers(setup, media.sample_rate, self._page_ears)
-        voices = voices_for(setup.profile, media.sample_rate)
+        voices = voices_for(profile, media.sample_rate)
         self._providers = {
             "recogniser": recognisers[0].name,
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
-        advanced = setup.profile.advanced
         ports = Ports(
             media=media,
-            detector=_detector(setup.profile, media.sample_rate),
+            detector=_detector(profile, media.sample_rate),
             recognisers=recognisers,
             judge=HeuristicJudge(),
             brain=MindBrain(setup.mind),
@@ -174,11 +205,11 @@ class StoredCall:
         )
         return CallSession(
             ports,
-            turn_options(setup.profile),
-            language=setup.language,
-            greeting=setup.greeting,
-            phrases=phrases_for(setup.profile, setup.language),
-            ambience=_ambience(advanced, media.sample_rate),
+            turn_options(profile),
+            language=opening.language,
+            greeting=opening.greeting,
+            phrases=opening.phrases,
+            ambience=_ambience(profile.advanced, media.sample_rate),
         )
 
     def close(self, reason: str) -> None:
@@ -235,13 +266,6 @@ def turn_options(profile: ChannelProfile) -> TurnOptions:
     return TurnOptions(**profile.transcriber.turns.model_dump(exclude_defaults=True))
 
 
-def phrases_for(profile: ChannelProfile, language: str) -> Phrases:
-    """The loop's own words, with the version's idle messages."""
-    phrases = Phrases.for_language(language)
-    idle = profile.advanced.idle_messages
-    return replace(phrases, away_prompts=tuple(idle)) if idle else phrases
-
-
 def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
     """Who may speak on this call, in order."""
     voice = profile.voice
@@ -262,14 +286,14 @@ def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
 def _recognisers(
     setup: Setup, sample_rate: int, page_ears: PageRecogniser | None
 ) -> Sequence[Recogniser]:
-    transcriber = setup.profile.transcriber
+    transcriber = setup.opening.profile.transcriber
     first, *others = transcriber.languages
     found = build_recognisers(
         provider=transcriber.provider,
         language=first,
         sample_rate=sample_rate,
         keyterms=setup.keyterms,
-        phrases=setup.phrases,
+        phrases=setup.sentences,
         credentials=credentials(),
         options=RecogniserOptions(
             prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)

@@ -23,6 +23,7 @@ from calls.carrier_auth import twilio_auth_token
 from calls.live import live
 from calls.models import Channel
 from calls.providers.carriers.twilio import signature, twiml
+from calls.ringing import prepare_greeting
 from calls.services.intake import AlreadyAnswered, Ring
 from calls.tokens import stream_token
 from tenants.db import run_unscoped
@@ -75,6 +76,9 @@ def _answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
     if isinstance(answer, reception.Refusal):
         line = spoken.say(answer.line, answer.language)
         return _twiml(twiml.say_and_hang_up(line, language=answer.language))
+    live.in_background(
+        prepare_greeting(answer.tenant_id, answer.public_id), f"calls.ringing {answer.public_id}"
+    )
     return _twiml(
         twiml.connect_stream(
             stream_url=media_url(),

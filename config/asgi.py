@@ -14,6 +14,7 @@ http = get_asgi_application()
 
 from calls import sockets  # noqa: E402 - models can be imported only now
 from calls.live import live  # noqa: E402
+from calls.startup import warm_up_in_background  # noqa: E402
 from config import celery  # noqa: E402, F401 - tasks are sent from here
 
 
@@ -35,6 +36,7 @@ async def lifespan(_scope: Any, receive: Any, send: Any) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            warm_up_in_background()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await live.drain(0)

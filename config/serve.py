@@ -27,6 +27,7 @@ django.setup(set_prefix=False)
 from django.conf import settings  # noqa: E402 - the settings are chosen above
 
 from calls.live import live  # noqa: E402
+from calls.startup import warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--fd", type=int, help="an open listening socket in place of a port")
     options = parser.parse_args(arguments)
     log.info("serving with %s", options.server)
+    warm_up_in_background()
     SERVERS[options.server](options)
 
 

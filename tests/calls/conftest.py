@@ -14,6 +14,7 @@ from agents.models import Agent, AgentVersion, KnowledgeEntry
 from agents.selectors import draft_version
 from agents.services import agent_create, version_publish, version_save
 from calls import live as live_module
+from calls import webhooks
 from calls.carrier_auth import twilio_auth_token
 from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
@@ -112,7 +113,19 @@ def sign_form(path: str, form: dict[str, str], base: str, token: str | None = No
 
 
 @pytest.fixture
-def post(async_client: AsyncClient, settings: Any) -> Callable[..., Any]:
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The calls whose greeting was prepared while they rang, instead of doing it."""
+    calls: list[Any] = []
+
+    async def note(tenant_id: int, public_id: Any) -> None:
+        calls.append((tenant_id, public_id))
+
+    monkeypatch.setattr(webhooks, "prepare_greeting", note)
+    return calls
+
+
+@pytest.fixture
+def post(async_client: AsyncClient, settings: Any, prepared: list[Any]) -> Callable[..., Any]:
     """Post a form as Twilio does: `await post(path, form)`; `signature=` overrides."""
     settings.PUBLIC_BASE_URL = "https://andrea.example"
 

@@ -103,6 +103,7 @@ def on_a_script(monkeypatch: Any, *, voice: Callable[[int], Any] = Reader) -> No
         session, "build_synthesisers", lambda *, sample_rate, **_kwargs: [voice(sample_rate)]
     )
     monkeypatch.setattr(session, "SileroDetector", LoudIsSpeech)
+    monkeypatch.setattr(session, "warm_up", lambda: None)
 
 
 QUICK = {

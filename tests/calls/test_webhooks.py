@@ -56,6 +56,13 @@ async def test_call_is_connected_to_the_media_socket(desk, ring):
     assert call.language == "es"
 
 
+async def test_greeting_is_prepared_while_the_phone_rings(desk, ring, prepared):
+    await ring(desk.number)
+    await ring("+14155559999", "CA2")
+    (call,) = await calls_of(desk)
+    assert prepared == [(desk.tenant.id, call.public_id)]
+
+
 async def test_last_words_are_in_the_agents_language(desk, other_desk, ring):
     spanish = verbs(await ring(desk.number, "CA1")).find("Say")
     english = verbs(await ring(other_desk.number, "CA2")).find("Say")

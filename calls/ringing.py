@@ -1,0 +1,32 @@
+"""What is done while the phone still rings, so that the greeting is there when it is answered."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+from calls.models import Call
+from calls.providers.carriers.twilio.media import SAMPLE_RATE
+from calls.providers.tts.cache import prepare
+from calls.session import Opening, opening_of, voices_for
+from calls.startup import warm_up
+from tenants.db import run_in_tenant
+
+log = logging.getLogger(__name__)
+
+
+async def prepare_greeting(tenant_id: int, public_id: uuid.UUID) -> None:
+    """Have the call's greeting, fillers and other fixed phrases in the cache of its voice."""
+    opening = await run_in_tenant(tenant_id, _opening, public_id)
+    voices = voices_for(opening.profile, SAMPLE_RATE)
+    try:
+        await prepare(voices, opening.texts())
+    finally:
+        for voice in voices:
+            await voice.aclose()
+
+
+def _opening(public_id: uuid.UUID) -> Opening:
+    warm_up()
+    call = Call.objects.select_related("version").get(public_id=public_id)
+    return opening_of(call, SAMPLE_RATE)

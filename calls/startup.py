@@ -1,0 +1,42 @@
+"""Loads what all calls of a process share, before the first one needs it.
+
+Loading a model while calls run would stall every one of them, so this is done at start, in a
+thread; a call that comes sooner waits for it in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+from calls.providers.registry import warm_up as warm_up_providers
+from calls.providers.tts import cache
+from calls.voice import silero
+
+log = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+_warm = False
+
+
+def warm_up() -> None:
+    """Load models, voices and SDKs once per process. Blocks, so call it in a thread."""
+    global _warm  # noqa: PLW0603 - one fact about this process
+    with _lock:
+        if _warm:
+            return
+        started = time.perf_counter()
+        cache.configure(Path(settings.MEDIA_ROOT) / "phrases")
+        silero.load()
+        warm_up_providers(settings.SPEECH_CREDENTIALS)
+        _warm = True
+        log.info("warm after %.1f s: speech detector and providers", time.perf_counter() - started)
+
+
+def warm_up_in_background() -> None:
+    """Begin now; calls that come before it is done wait for it."""
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
