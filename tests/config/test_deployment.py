@@ -1,0 +1,150 @@
+"""The composition, the image and the proxy, as far as they can be judged without an engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.environment import load, variables
+from config.settings.env import COMPOSE, HERE, Environment
+
+ROOT = Path(__file__).resolve().parents[2]
+FILLED_IN = {
+    "PUBLIC_BASE_URL": "https://andrea.example.com",
+    "SECRET_KEY": "qwertyuiopasdfghjklzxcvbnm0123456789QWERTYUIOPASDFGH",
+    "POSTGRES_PASSWORD": "superuser-pw",
+    "POSTGRES_OWNER_PASSWORD": "owner-pw",
+    "POSTGRES_APP_PASSWORD": "app-pw",
+}
+OURS = ("web", "media", "worker", "beat", "migrate")
+
+
+def interpolated(value: Any) -> Any:
+    """What compose makes of `${NAME}`, `${NAME:-default}` and `${NAME:?why}`."""
+    if isinstance(value, dict):
+        return {key: interpolated(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [interpolated(item) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def substitute(match: re.Match[str]) -> str:
+        found = FILLED_IN.get(match["name"], "")
+        assert found or match["operator"] != ":?", f"{match['name']} has to be filled in"
+        return found or match["rest"] or ""
+
+    pattern = r"\$\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<rest>[^}]*))?\}"
+    return re.sub(pattern, substitute, value)
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    return interpolated(yaml.safe_load(text))["services"]
+
+
+def test_every_part_is_there_and_watched(services):
+    assert set(services) == {"proxy", *OURS, "postgres", "redis"}
+    for name, service in services.items():
+        assert name == "migrate" or "test" in service.get("healthcheck", {"test": "the image's"})
+        assert service["restart"] in ("unless-stopped", "on-failure:3")
+
+
+def test_only_the_proxy_is_reached_from_outside(services):
+    published = {name for name, service in services.items() if "ports" in service}
+    assert published == {"proxy"}
+
+
+def test_web_runs_on_daphne_and_media_on_uvicorn(services):
+    servers = {
+        name: services[name]["command"][services[name]["command"].index("--server") + 1]
+        for name in ("web", "media")
+    }
+    assert servers == {"web": "daphne", "media": "uvicorn"}
+
+
+def test_everything_waits_for_the_migrations(services):
+    for name in ("web", "media", "worker", "beat"):
+        waits = services[name]["depends_on"]
+        assert waits["migrate"]["condition"] == "service_completed_successfully"
+        assert waits["postgres"]["condition"] == "service_healthy"
+
+
+def test_only_the_migration_knows_the_owner_and_nobody_of_ours_the_superuser(services):
+    for name in OURS:
+        text = str(services[name]["environment"])
+        assert FILLED_IN["POSTGRES_PASSWORD"] not in text
+        assert (FILLED_IN["POSTGRES_OWNER_PASSWORD"] in text) == (name == "migrate")
+        assert services[name]["environment"]["DATABASE_URL"].startswith("postgresql://andrea_app:")
+        assert services[name]["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_settings_of_each_container_pass_productions_checks(services, name, tmp_path):
+    given = {key: str(value) for key, value in services[name]["environment"].items()}
+    _, _, faults = load(Environment, given, tmp_path / "none", production=True)
+    assert faults == []
+
+
+def test_every_setting_can_be_given_in_the_env_file(services):
+    theirs = {"DATABASE_OWNER_URL", "DEBUG"}  # the migration's alone; refused in production
+    wanted = {v.name for v in variables(Environment) if v.group not in (HERE, COMPOSE)} - theirs
+    assert wanted <= set(services["web"]["environment"])
+
+
+def test_live_calls_have_time_to_finish_before_the_container_is_killed(services):
+    drain = next(v.default for v in variables(Environment) if v.name == "DRAIN_SECONDS")
+    for name in ("web", "media"):
+        minutes = int(re.fullmatch(r"(\d+)m", services[name]["stop_grace_period"])[1])
+        assert minutes * 60 > int(drain) + 30
+
+
+def test_the_proxy_sends_media_sockets_to_the_media_tier():
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    block = re.search(r"handle /api/v1/ws/\* \{(.*?)\n\t\}", text, re.DOTALL)
+    assert block is not None
+    assert "reverse_proxy media:8000" in block[1]
+
+
+def test_the_init_script_makes_two_weak_roles():
+    text = (ROOT / "deploy" / "postgres-init.sh").read_text()
+    roles = re.findall(r"CREATE ROLE (\w+) LOGIN NOSUPERUSER NOBYPASSRLS", text)
+    assert roles == ["andrea_owner", "andrea_app"]
+    assert "CREATE DATABASE andrea OWNER andrea_owner" in text
+
+
+def test_the_image_runs_as_nobody_in_particular_with_a_health_check():
+    stages = (ROOT / "Dockerfile").read_text().split("\nFROM ")
+    last = stages[-1]
+    assert len(stages) == 3, "a comment, the build and the result"
+    assert re.search(r"^USER andrea$", last, re.MULTILINE)
+    assert re.search(r"^HEALTHCHECK ", last, re.MULTILINE)
+    assert "pip install" not in last
+
+
+def test_nothing_private_is_copied_into_the_image():
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".env", ".data", ".git", ".venv"} <= set(ignored)
+
+
+def _has_compose() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    command = ["docker", "compose", "version"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _has_compose(), reason="docker compose is not installed")
+def test_the_composition_is_valid_for_compose_itself():
+    result = subprocess.run(
+        ["docker", "compose", "--env-file", "/dev/null", "config", "--quiet"],
+        cwd=ROOT, env={"PATH": "/usr/bin:/usr/local/bin:/bin", **FILLED_IN},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
