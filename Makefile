@@ -3,7 +3,7 @@
 #   make run      start everything and print the address      (PORT=8001, DATA_DIR=/path)
 #   make test     the whole test suite                        (ONLY=tests/voice, ARGS="-k name")
 #   make check    style, types, floors, templates, migrations, house rules
-#   make bench    the figures of docs/performance.md          (ONLY=media)
+#   make bench    the figures of docs/performance.md          (ONLY=voice)
 #   make call     a simulated caller telephones the server    (CARRIER, AGENT, SCRIPT, ARGS)
 #   make lock     write requirements*.txt anew from pyproject.toml
 #   make clean    remove the virtual environment and caches, never data

@@ -139,7 +139,7 @@ class Environment:
     )
     GROQ_MODEL: str = variable(
         kinds.text(),
-        default="llama-3.3-70b-versatile",
+        default="openai/gpt-oss-120b",
         group=SPEECH,
         help="The model for agents whose version names none.",
     )
@@ -174,7 +174,7 @@ class Environment:
     OPENAI_AUDIO_BASE_URL: str = variable(
         _vendor,
         group=SPEECH,
-        help="Any server with OpenAI's `/v1/audio` interface: recognition and voice.",
+        help="A server with OpenAI's `/v1/audio` interface. Unset, with a key: OpenAI's own.",
     )
     OPENAI_AUDIO_API_KEY: str = variable(
         kinds.text(),
@@ -253,8 +253,6 @@ def conflicts(env: Environment, *, production: bool) -> Iterator[Fault]:
         yield Fault("TWILIO_AUTH_TOKEN", "", "is needed with TWILIO_ACCOUNT_SID")
     if env.AZURE_SPEECH_KEY and not (env.AZURE_SPEECH_REGION or env.AZURE_SPEECH_HOST):
         yield Fault("AZURE_SPEECH_REGION", "", "is needed with AZURE_SPEECH_KEY")
-    if env.OPENAI_AUDIO_API_KEY and not env.OPENAI_AUDIO_BASE_URL:
-        yield Fault("OPENAI_AUDIO_BASE_URL", "", "is needed with OPENAI_AUDIO_API_KEY")
     if production:
         yield from _unfit_for_production(env)
 
