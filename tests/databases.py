@@ -18,6 +18,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -29,8 +30,21 @@ def owner_connection(database: str) -> psycopg.Connection[Any]:
     """A connection as the tables' owner, beside Django's, in autocommit."""
     wanted: Any = settings.DATABASES["owner"]
     given = {key.lower(): wanted[key] or None for key in ("HOST", "PORT", "USER", "PASSWORD")}
-    address = make_conninfo("", dbname=database, **given)
+    address = make_conninfo("", dbname=database, options="-c lock_timeout=20s", **given)
     return psycopg.connect(address, autocommit=True)
+
+
+@contextmanager
+def owner_wrapper() -> Iterator[BaseDatabaseWrapper]:
+    """A Django connection as the owner, which no test case forbids or wraps."""
+    owner = connections["owner"]
+    wrapper = type(owner)(dict(owner.settings_dict), alias="scratch")
+    connections["scratch"] = wrapper
+    try:
+        yield wrapper
+    finally:
+        wrapper.close()
+        del connections["scratch"]
 
 
 @contextmanager

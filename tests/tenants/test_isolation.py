@@ -1,4 +1,4 @@
-"""The matrix: every tenant model × owner, staff, outsider, another tenant's key, nobody.
+"""The matrix: every tenant model by owner, staff, outsider, another tenant's key, nobody.
 
 Models come from the app registry, so a new one is in it without a line here.
 """
