@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -370,6 +371,35 @@ async def test_closing_while_opening_leaves_nothing_behind() -> None:
         await recogniser.aclose()
         await opening
     assert recogniser._link is None
+
+
+_LEAVE_IT_OPEN = """
+import asyncio, sys
+from calls.providers.registry import Credentials, build_recognisers
+
+async def main():
+    credentials = Credentials(azure_key="right", azure_endpoint=sys.argv[1])
+    recogniser, *_ = build_recognisers(
+        provider="azure", language="es-MX", sample_rate=8000, credentials=credentials
+    )
+    await recogniser.open()
+    recogniser.push(bytes([0, 32]) * 8000)
+    async for heard in recogniser:
+        return print(heard.text)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_ends_in_the_middle_of_a_call_ends_in_peace() -> None:
+    async with cloud("hola") as azure:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _LEAVE_IT_OPEN, azure.credentials.azure_endpoint),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, out, errors) == (0, b"hola\n", b"")
 
 
 async def test_a_spanish_demonstration_call_is_understood_by_its_clips() -> None:

@@ -8,13 +8,14 @@ What blocks (start, stop) runs on a few threads kept for it. Source: speech.md A
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import azure.cognitiveservices.speech as speechsdk
 
@@ -52,7 +53,13 @@ _sdk_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="azure-stt")
 
 
 class _Link:
-    """The SDK's objects of one call. Making and closing it block; the rest does not."""
+    """The SDK's objects of one call. Making and closing it block; the rest does not.
+
+    Links are kept alive until they are closed: releasing a running recogniser from the garbage
+    collector would block whatever thread that happens on, the loop's as well.
+    """
+
+    _open: ClassVar[set[_Link]] = set()
 
     def __init__(self, request: RecogniserRequest, owner: AzureRecogniser) -> None:
         self._stream = speechsdk.audio.PushAudioInputStream(_wire_format(request.sample_rate))
@@ -67,6 +74,7 @@ class _Link:
             signal.connect(handler)
         self._connection = speechsdk.Connection.from_recognizer(self._recogniser)
         self._connection.open(True)
+        self._open.add(self)
         self._recogniser.start_continuous_recognition_async().get()
 
     def write(self, sound: bytes) -> None:
@@ -78,12 +86,29 @@ class _Link:
         return bool(self._stream.commit())
 
     def close(self) -> None:
-        """Handlers first: one that is called while the interpreter ends kills the process."""
+        """Stop and release: 20 ms, or seconds if the service is gone."""
+        if self not in self._open:
+            return
+        self._open.discard(self)
+        self._silence()
+        self._stream.close()
+        with suppress(RuntimeError):  # it is dead already
+            self._recogniser.stop_continuous_recognition_async().get()
+            self._connection.close()
+        del self._handlers, self._connection, self._recogniser, self._stream  # released here
+
+    def _silence(self) -> None:
         for signal, _ in self._handlers:
             signal.disconnect_all()
-        self._stream.close()
-        self._recogniser.stop_continuous_recognition_async().get()
-        self._connection.close()
+
+    @classmethod
+    def silence_all(cls) -> None:
+        """A callback into an interpreter that is ending kills the process: none may come."""
+        for link in tuple(cls._open):
+            link._silence()
+
+
+atexit.register(_Link.silence_all)
 
 
 class AzureRecogniser:
