@@ -9,8 +9,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
+from typing import ParamSpec
 
 from calls.voice.ports import Clock
+
+P = ParamSpec("P")
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+crashed: ContextVar[Callable[[BaseException], None]] = ContextVar("crashed", default=_raise)
+"""Who is told when our own code fails where a provider might be blamed: each call sets it."""
+
+
+def guarded(call: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+    """Call our own code from a timer or from within a provider's stream.
+
+    A defect in it must end the call, instead of being logged or taken for the provider's.
+    """
+    try:
+        call(*arguments, **named)
+    except Exception as error:
+        crashed.get()(error)
 
 
 class LoopClock:
@@ -51,4 +74,4 @@ class Timer:
 
     def _ring(self) -> None:
         self._handle = self.at = None
-        self._callback()
+        guarded(self._callback)

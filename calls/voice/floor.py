@@ -86,6 +86,7 @@ class Floor:
             Do.PLAY: self._play,
             Do.WAIT_FOR_MORE: self._wait_for_more,
             Do.PAUSE: self._pause,
+            Do.CUT: self._cut,
             Do.RESUME: self._resume,
             Do.YIELD: self._yield,
             Do.FINISH_REPLY: self._finish_reply,
@@ -204,13 +205,20 @@ class Floor:
         reply = self._reply
         if reply is None or self._is_playing or not reply.track.available:
             return
-        caller_first = self._hearing.speaking or self.caller.held
-        if caller_first and not reply.talks_over and self._state is State.THINKING:
+        if self._caller_first and not reply.talks_over and self._state is State.THINKING:
             return
         self.cue(Cue.SOUND_READY)
 
+    def go_on(self) -> None:
+        """The caller said nothing after all: the reply may sound, or must not be late."""
+        self.offer_sound()
+        if self._state is State.THINKING:
+            self._patience.agent_owes(filler=True)
+
     def tool_ran(self, tool: ToolRan) -> None:
         self._history.add(tool)
+        if self._state is State.THINKING:
+            self._patience.reply_goes_on()
 
     def sound_deadline(self, reply: Reply, limit: float) -> float:
         waiting = reply is self._reply and self._shop.voices.has_next
@@ -220,6 +228,10 @@ class Floor:
         """All sound that the line was given has been heard."""
         if self._is_playing and not self._maybe_over():
             self.cue(Cue.DRY)
+
+    @property
+    def _caller_first(self) -> bool:
+        return self._hearing.speaking or self.caller.held
 
     @property
     def _is_playing(self) -> bool:
@@ -252,12 +264,16 @@ class Floor:
         self._patience.agent_fell_silent()
         self._patience.agent_owes(filler=True)
 
-    def _pause(self) -> None:
+    def _cut(self) -> None:
         reply = self._speaking_reply()
         reply.heard = self._playout.stop()
         reply.paused = self._clock.now()
-        reply.metrics.bargein_stop = reply.paused - self.caller.speech_began
         self._patience.agent_fell_silent()
+
+    def _pause(self) -> None:
+        self._cut()
+        reply = self._speaking_reply()
+        reply.metrics.bargein_stop = self._clock.now() - self.caller.speech_began
         heard = reply.track.heard_text(reply.heard)
         data = {"heard": heard, "bargein_stop": reply.metrics.bargein_stop}
         self.record(Event.SPEECH_PAUSED, data)
@@ -295,7 +311,7 @@ class Floor:
             return
         self.record(Event.REPLY_DROPPED, {"why": "the caller went on"})
         if self._answering is not None:
-            taken_back = self._history.take_back(self._told)
+            taken_back = not reply.tool_runs and self._history.take_back(self._told)
             self.caller.go_on_with(self._answering, told=not taken_back)
             self._answering = None
 
@@ -404,13 +420,14 @@ class Floor:
     # --- patience runs out (Impatient) ------------------------------------------------
 
     def caller_is_away(self, prompts: int) -> None:
-        if self._hearing.awaiting:
+        if self._hearing.awaiting or self._hearing.speaking:
             self._patience.floor_is_open()
             return
         self.record(Event.CALLER_STATE, {"state": "away"})
         if prompts > self._options.away_prompts:
             self._farewell(self._phrases.goodbye, EndReason.CALLER_SILENT)
             return
+        self._patience.prompted()
         available = self._phrases.away_prompts
         text = available[(prompts - 1) % len(available)]
         self.record(Event.AWAY_PROMPT, {"number": prompts, "text": text})
@@ -434,7 +451,7 @@ class Floor:
 
     def fill_silence(self) -> None:
         reply = self._reply
-        if reply is None or self._state is not State.THINKING or self._hearing.speaking:
+        if reply is None or self._state is not State.THINKING or self._caller_first:
             return
         available = self._phrases.fillers
         if available and reply.fill(available[self._fillers % len(available)]):
@@ -442,9 +459,12 @@ class Floor:
 
     def end_silence(self) -> None:
         reply = self._reply
-        if reply is None or self._is_playing or self._hearing.speaking:
+        if reply is None or self._is_playing or self._caller_first:
             return
-        if not (reply.apologised and reply.tool_runs):
+        if reply.tool_runs and not reply.tool_is_slow:
+            reply.tool_is_slow = True
+            self._patience.reply_goes_on()
+        else:
             reply.apologise(apology_sound(self._shop))
 
     def _speaking_reply(self) -> Reply:

@@ -20,10 +20,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from calls.voice.bargein import plain
-from calls.voice.clock import Timer
+from calls.voice.clock import Timer, guarded
 from calls.voice.events import Event
 from calls.voice.options import TurnOptions
 from calls.voice.ports import Audio, Final, Partial, Ports, Recogniser
@@ -78,6 +79,7 @@ class Hearing:
         self._kept: deque[bytes] = deque()
         self._kept_ms = 0.0
         self._owed = 0  # finals that the recogniser has still to send
+        self._deaf = False  # no recogniser is left
         self._early = False  # one came for the present utterance before its end
         self._partial = ""
         self._written_off = ""
@@ -104,8 +106,8 @@ class Hearing:
 
     @property
     def awaiting(self) -> bool:
-        """Speech is over whose transcript has not come."""
-        return self._owed > 0
+        """Speech is over whose transcript has not come, but may."""
+        return self._owed > 0 and not self._deaf
 
     def start(self) -> None:
         self._task = self._tasks.spawn(self._listen(self._recogniser), "recogniser")
@@ -161,7 +163,7 @@ class Hearing:
     # --- transcripts ------------------------------------------------------------------
 
     def _await_final(self, stopped: float) -> None:
-        if self._early and not self._partial:
+        if self._deaf or (self._early and not self._partial):
             return
         self._owed += 1
         self._timeout.set(stopped + self._options.transcript_timeout)
@@ -182,13 +184,14 @@ class Hearing:
             self._await_final(self._clock.now())
 
     def _take(self, heard: Partial | Final) -> None:
+        text, used = self._what_is_new(heard.text)
         if isinstance(heard, Partial):
-            self._partial = heard.text
-            if heard.text:
-                self._listener.partial(heard.text)
+            self._partial = text
+            if text:
+                self._listener.partial(text)
             return
-        if self._written_off and plain(heard.text).startswith(plain(self._written_off)):
-            self._written_off = ""
+        self._written_off = ""
+        if used and not text:
             return
         if self._owed:
             self._owed -= 1
@@ -197,7 +200,15 @@ class Hearing:
         if not self._owed:
             self._timeout.cancel()
         self._partial = ""
-        self._listener.final(heard, self._voiced)
+        self._listener.final(replace(heard, text=text) if used else heard, self._voiced)
+
+    def _what_is_new(self, text: str) -> tuple[str, bool]:
+        """A transcript without the words that were used already; whether it had them."""
+        used = len(self._written_off.split())
+        words = text.split()
+        if not used or plain(" ".join(words[:used])) != plain(self._written_off):
+            return text, False
+        return " ".join(words[used:]), True
 
     def _transcript_late(self) -> None:
         name = self._recogniser.name
@@ -219,7 +230,7 @@ class Hearing:
             async with asyncio.timeout(OPENING_LIMIT / 1000):
                 await recogniser.open()
             async for heard in recogniser:
-                self._take(heard)
+                guarded(self._take, heard)
         except Exception as error:  # a vendor's client: the next recogniser
             self._failed(error)
             return
@@ -236,6 +247,8 @@ class Hearing:
         data = {"kind": "recogniser", "provider": name, "error": repr(error)}
         self._listener.record(Event.PROVIDER_FAILED, data)
         if not self._candidates:
+            self._deaf = True
+            self._timeout.cancel()
             self._listener.deaf()
             return
         self._replace()

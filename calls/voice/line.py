@@ -9,12 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from calls.voice.ports import MediaStream
 from calls.voice.watchdog import Watchdog
 
 SEND = "media.send"
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    send: Callable[[], Coroutine[Any, Any, None]]
+    clearable: bool
+    size: int  # bytes of sound
 
 
 class Line:
@@ -27,19 +35,20 @@ class Line:
         self._watchdog = watchdog
         self._limit = limit
         self._lost = lost
-        self._commands: deque[tuple[bool, Callable[[], Coroutine[Any, Any, None]]]] = deque()
+        self._commands: deque[_Command] = deque()
+        self._sending: _Command | None = None
         self._wake: asyncio.Future[None] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
     def media(self, pcm: bytes) -> None:
-        self._put(lambda: self._media.send(pcm), clearable=True)
+        self._put(lambda: self._media.send(pcm), clearable=True, size=len(pcm))
 
     def mark(self, name: str) -> None:
         self._put(lambda: self._media.mark(name), clearable=True)
 
     def clear(self) -> None:
-        self._commands = deque(item for item in self._commands if not item[0])
+        self._commands = deque(command for command in self._commands if not command.clearable)
         self._put(self._media.clear, clearable=False)
 
     def keys(self, digits: str) -> None:
@@ -54,9 +63,10 @@ class Line:
         try:
             while True:
                 while self._commands:
-                    _, command = self._commands.popleft()
+                    self._sending = self._commands.popleft()
                     self._watchdog.enter(SEND, self._limit)
-                    await command()
+                    await self._sending.send()
+                    self._sending = None
                     self._watchdog.leave(SEND)
                 self._idle.set()
                 self._wake = asyncio.get_running_loop().create_future()
@@ -66,8 +76,16 @@ class Line:
         finally:
             self._watchdog.leave(SEND)
 
-    def _put(self, command: Callable[[], Coroutine[Any, Any, None]], *, clearable: bool) -> None:
-        self._commands.append((clearable, command))
+    @property
+    def backlog(self) -> int:
+        """Bytes of sound that have not left: more than a moment's worth means a slow socket."""
+        waiting = sum(command.size for command in self._commands)
+        return waiting + (self._sending.size if self._sending is not None else 0)
+
+    def _put(
+        self, send: Callable[[], Coroutine[Any, Any, None]], *, clearable: bool, size: int = 0
+    ) -> None:
+        self._commands.append(_Command(send, clearable, size))
         self._idle.clear()
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)

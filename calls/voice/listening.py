@@ -48,7 +48,7 @@ class AgentSide(Protocol):
 
     def ask_to_repeat(self) -> None: ...
 
-    def offer_sound(self) -> None: ...
+    def go_on(self) -> None: ...
 
     def recogniser_is_gone(self) -> None: ...
 
@@ -86,6 +86,7 @@ class CallerSide:
         self._endpoint = Timer(clock, self._endpoint_reached)
         self._keys = Timer(clock, self._endpoint_reached)
         self._false_alarm = Timer(clock, self._nothing_was_said)
+        self._false_alarm_after = options.false_interruption_timeout
 
     def attach(self, hearing: Hearing) -> None:
         self._hearing = hearing
@@ -104,16 +105,17 @@ class CallerSide:
         self._endpoint.cancel()
         self._false_alarm.cancel()
         self._note_pause(at)
-        self._patience.caller_spoke(at)
+        self._patience.caller_spoke(at, anew=self._turn.is_empty)
         self._turn.begin(at)
         self.record(Event.CALLER_STATE, {"state": "speaking"}, at)
 
     def speech_stopped(self, at: float) -> None:
-        self._turn.ended = at
+        self._turn.ended = max(self._turn.ended, at)
         self.record(Event.CALLER_STATE, {"state": "silent"}, at)
         self._patience.caller_stopped(at)
         if self._floor.state is State.PAUSED or self.held:
-            self._false_alarm.set(at + self._options.false_interruption_timeout)
+            heard_out = not self._hearing.awaiting
+            self._false_alarm.set(at if heard_out else at + self._false_alarm_after)
         elif self._floor.state is State.LISTENING:
             self._patience.floor_is_open()
         self.reconsider()
@@ -164,6 +166,8 @@ class CallerSide:
         now = self._clock.now()
         self.record(Event.DTMF, {"digit": digit})
         self._understood()
+        if not self._hearing.speaking:
+            self.speech_began = now
         self._turn.begin(now)
         self._turn.digits += digit
         self._turn.ended = now
@@ -224,7 +228,7 @@ class CallerSide:
         self._false_alarm.cancel()
         self.held = False
         self._floor.cue(Cue.FALSE_ALARM)
-        self._floor.offer_sound()
+        self._floor.go_on()
 
     def _ask_to_repeat(self) -> None:
         self._asked += 1
@@ -314,6 +318,9 @@ class CallerSide:
     def take_turn(self) -> tuple[CallerTurn, Reply | None]:
         """What the caller said, to be answered; and the reply that was begun to just that."""
         turn, self._turn = self._turn, CallerTurn()
+        if self._hearing.speaking:
+            self._turn.begin(self._clock.now())
+        self.held = False
         self.stop()
         self._patience.turn_is_over()
         self._answered_until = turn.ended

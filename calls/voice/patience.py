@@ -61,10 +61,11 @@ class Patience:
 
     # --- the caller -------------------------------------------------------------------
 
-    def caller_spoke(self, at: float) -> None:
+    def caller_spoke(self, at: float, *, anew: bool) -> None:
+        """Speech began; `anew`: it is the first of a turn."""
         self._away.cancel()
         self._silence.cancel()
-        if self._turn.at is None and self._options.caller_turn_limit:
+        if (anew or self._turn.at is None) and self._options.caller_turn_limit:
             self._turn.set(at + self._options.caller_turn_limit)
 
     def caller_stopped(self, at: float) -> None:
@@ -86,8 +87,11 @@ class Patience:
         self._away.cancel()
 
     def _caller_is_away(self) -> None:
+        self._owner.caller_is_away(self._prompts + 1)
+
+    def prompted(self) -> None:
+        """The caller was asked whether anybody is there."""
         self._prompts += 1
-        self._owner.caller_is_away(self._prompts)
 
     # --- the agent --------------------------------------------------------------------
 
@@ -103,6 +107,10 @@ class Patience:
         """Nothing may keep the caller in silence for longer than this."""
         now = self._clock.now()
         self._silence.set(max(self._last_sound + SILENCE, now + SILENCE_AT_LEAST))
+
+    def reply_goes_on(self) -> None:
+        """A tool is at work or through: nothing is broken, the silence counts anew."""
+        self._silence.set(self._clock.now() + SILENCE)
 
     def agent_sounds(self) -> None:
         self._filler.cancel()

@@ -3,7 +3,7 @@
     track     |<------ one agent turn, all sentences in a row ------------->|
     sent      |####|####|####|                 chunks of 100 ms, at most 200 ms ahead
     far end        ^ now     ^ free_at
-    marks     one at the end of each sentence, named g<generation>-<n>
+    marks     after the first chunk and at the end of each sentence, named g<generation>-<n>
 
 The far end is assumed to start a chunk when it leaves, or when the far end is done with what it
 holds. Each mark that comes back corrects that: how late it comes is the line's delay (`lag`).
@@ -89,6 +89,7 @@ class Playout:
         self._spans: deque[_Span] = deque()
         self._marks: deque[_Mark] = deque()
         self._mark_count = 0
+        self._begun = False  # the first chunk was sent, and marked
         self._marked = 0  # byte of the newest mark
         self._acknowledged = 0
         self._lag = 0.0
@@ -101,6 +102,7 @@ class Playout:
     def play(self, track: Track) -> None:
         """Play this track from where it stands; its sound may still be growing."""
         self._track = track
+        self._begun = False
         self._acknowledged = self._marked = track.sent
         self.pump()
 
@@ -146,6 +148,8 @@ class Playout:
             position = max(position, min(span.end, span.begin + played))
         if self._marks and self._marks_work:
             position = min(position, self._marks[0].position)
+        if self._track is not None:
+            position = min(position, max(0, self._track.sent - self._line.backlog))
         return position
 
     def acknowledge(self, name: str) -> None:
@@ -181,7 +185,8 @@ class Playout:
             self._spans.append(_Span(begin, track.sent, max(now, self._free_at)))
             self._send(self._ambience.mix(pcm) if self._ambience is not None else pcm, now)
             self._backdrop_from = None
-        if track.at_sentence_end and track.sent > self._marked:
+        if track.sent > self._marked and (track.at_sentence_end or not self._begun):
+            self._begun = True
             self._mark(track.sent)
         return available > 0
 

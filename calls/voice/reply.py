@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from calls.voice.clock import Timer
+from calls.voice.clock import Timer, guarded
 from calls.voice.events import Event
 from calls.voice.heard import Segment
 from calls.voice.metrics import TurnMetrics
@@ -43,6 +43,7 @@ from calls.voice.voices import Voices
 from calls.voice.watchdog import Tasks
 
 TOOL_LIMIT = 60_000.0
+CUT_TOOL_LIMIT = 15_000.0  # of a reply that was cut: the next one waits for the tool's result
 ATTEMPTS = 2
 
 
@@ -82,6 +83,7 @@ class Reply:
         self.is_announcement = False
         self.failed = False  # the brain, for good
         self.apologised = False
+        self.tool_is_slow = False  # the caller was kept in silence by it once
         self.heard = 0  # bytes, where the line was last cut
         self.started: float | None = None
         self.paused: float | None = None
@@ -97,6 +99,7 @@ class Reply:
         self._filled = False
         self._cut = False
         self._thought = False
+        self._has_answered = False  # the brain said or did something: it must not be asked again
         self._held_back: list[tuple[Event, Mapping[str, object]]] = []
         self._thinking: asyncio.Task[None] | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -195,7 +198,7 @@ class Reply:
         if self._speaking is not None:
             self._speaking.cancel()
         if self._running:
-            self._patience.set(self._shop.clock.now() + TOOL_LIMIT)
+            self._patience.set(self._shop.clock.now() + CUT_TOOL_LIMIT)
             return
         self._patience.cancel()
         self.settled.set()
@@ -210,7 +213,7 @@ class Reply:
                 await earlier.settled.wait()
             for _ in range(ATTEMPTS):
                 error = await self._attempt(ask())
-                if error is None or self._cut or self._has_said_or_done():
+                if error is None or self._cut or self._has_answered:
                     break
             if error is not None and not self._cut:
                 self._give_up()
@@ -221,9 +224,6 @@ class Reply:
         self._speaker.finish()
         self._thought = True
         self._owner.reply_grew(self)
-
-    def _has_said_or_done(self) -> bool:
-        return bool(self.text) or bool(self.tools) or bool(self.actions)
 
     async def _attempt(self, conversation: Conversation) -> BaseException | None:
         error: BaseException
@@ -254,12 +254,13 @@ class Reply:
 
     async def _consume(self, stream: AsyncIterator[BrainEvent]) -> None:
         async for event in stream:
-            self._take(event)
+            guarded(self._take, event)
             self._wait_for_brain()
             if self._cut and not self._running:
                 return
 
     def _take(self, event: BrainEvent) -> None:
+        self._has_answered = True
         if isinstance(event, TextDelta):
             if not self._cut:
                 self._take_text(event.text)

@@ -13,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from calls.voice.bargein import BargeIn
+from calls.voice.clock import crashed
 from calls.voice.end_reasons import EndReason
 from calls.voice.endpointing import Endpointing
 from calls.voice.events import Event
@@ -92,9 +94,13 @@ class CallSession:
 
     async def run(self) -> str:
         """Hold the conversation. Returns the end reason, one of `EndReason`."""
+        crashed.set(self._crashed)
         if self._reason is None:
             self._build()
-            await self._until_over()
+            try:
+                await self._until_over()
+            except Exception as error:  # a defect of ours; the call still ends in good order
+                self._crashed(error)
             await self._wind_up()
         await self._close()
         return str(self._reason)
@@ -203,10 +209,11 @@ class CallSession:
 
     def _crashed(self, error: BaseException) -> None:
         log.error("a defect ended a call", exc_info=error)
-        if self._floor is not None:
-            self._floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
-            self._floor.end(EndReason.INTERNAL_ERROR)
-        self._ended(EndReason.INTERNAL_ERROR)
+        self._the_floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
+        try:
+            self._the_floor.end(EndReason.INTERNAL_ERROR)
+        finally:
+            self._ended(EndReason.INTERNAL_ERROR)
 
     async def _wind_up(self) -> None:
         """Hear the caller's last words, keep everything, let nothing run on."""
@@ -215,7 +222,9 @@ class CallSession:
         said = asyncio.Event()
         floor.caller.on_final = said.set
         if self._hearing.awaiting:
-            await asyncio.wait([asyncio.ensure_future(said.wait())], timeout=LAST_WORDS / 1000)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS / 1000):
+                    await said.wait()
         floor.close()
         self._playout.close()
         self._hearing.stop()

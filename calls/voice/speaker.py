@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from calls.voice.clock import Timer
+from calls.voice.clock import Timer, guarded
 from calls.voice.heard import Segment, words_played
 from calls.voice.metrics import TurnMetrics
 from calls.voice.ports import Clock, Speech, Synthesiser
@@ -121,6 +121,7 @@ class Speaker:
             async with aclosing(voice.speak(self._feed())) as stream:
                 async for speech in stream:
                     self._take(speech)
+                    guarded(self._owner.sound_grew)
         except asyncio.CancelledError:
             if not self._lost:
                 raise
@@ -157,7 +158,6 @@ class Speaker:
             self._be_patient()
         else:
             self._patience.cancel()
-        self._owner.sound_grew()
 
     def _be_patient(self) -> None:
         self._patience.set(self._owner.sound_deadline())

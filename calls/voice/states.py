@@ -55,7 +55,8 @@ class Do(Enum):
     STORE_CALLER = auto()  # the caller's turn is final: the agent is heard now
     PLAY = auto()
     WAIT_FOR_MORE = auto()
-    PAUSE = auto()
+    PAUSE = auto()  # cut, and be ready to go on
+    CUT = auto()
     RESUME = auto()
     YIELD = auto()  # the reply ends here, with what was heard of it
     FINISH_REPLY = auto()  # the reply was heard in full; its actions run
@@ -84,7 +85,7 @@ TABLE: dict[tuple[State, Cue], Transition] = {
     (State.SPEAKING, Cue.DRY): (State.THINKING, (Do.WAIT_FOR_MORE,)),
     (State.SPEAKING, Cue.REPLY_OVER): (State.LISTENING, (Do.FINISH_REPLY, Do.LISTEN)),
     (State.SPEAKING, Cue.BARGE_IN): (State.PAUSED, (Do.PAUSE,)),
-    (State.SPEAKING, Cue.FAREWELL): (State.LEAVING, (Do.PAUSE, Do.YIELD, Do.START_FAREWELL)),
+    (State.SPEAKING, Cue.FAREWELL): (State.LEAVING, (Do.CUT, Do.YIELD, Do.START_FAREWELL)),
     (State.SPEAKING, Cue.END): (State.ENDED, (Do.STOP,)),
     #
     (State.PAUSED, Cue.CALLER_WORDS): (State.LISTENING, (Do.YIELD, Do.LISTEN)),

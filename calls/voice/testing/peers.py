@@ -37,6 +37,7 @@ SOUND = b"\x00\x04"  # one sample of the agent's voice
 _SILENCE = bytes(2)
 _SPEAKING_PACE = 0.3  # seconds per word of phrases that the script says nothing of
 _BACKUP_VOICE = 0.2
+_INSTANT = 1e-6  # timers may ring that much early
 
 
 def _now() -> float:
@@ -73,8 +74,11 @@ class ScriptedLine:
         self._frame(0)
         for at, digit in self._script.presses:
             self._loop.call_at(at, self._put, Dtmf(digit))
+        if self._faults.stream_ends_at != NEVER:
+            self._loop.call_at(self._faults.stream_ends_at, self._wake.set)
         if self._script.hangs_up_at != NEVER:
-            self._loop.call_at(self._script.hangs_up_at, self._put, Closed("caller_hung_up"))
+            after_frame = self._script.hangs_up_at + _INSTANT / 2
+            self._loop.call_at(after_frame, self._put, Closed("caller_hung_up"))
 
     async def __aiter__(self) -> AsyncIterator[MediaEvent]:
         while True:
@@ -83,7 +87,7 @@ class ScriptedLine:
                 yield event
                 if isinstance(event, Closed):
                     return
-            if _now() >= self._faults.stream_ends_at:
+            if _now() >= self._faults.stream_ends_at - _INSTANT:
                 return
             self._wake.clear()
             await self._wake.wait()
@@ -93,12 +97,12 @@ class ScriptedLine:
         now = _now() + self._faults.line_delay
         start = max(now, self._free_at)
         self._free_at = start + len(pcm) / (RATE * 2)
-        self.sent.append((_now(), "media", pcm))
+        self.sent.append((round(_now(), 6), "media", pcm))
         if pcm.startswith(SOUND):
             self.heard.append([start, self._free_at])
 
     async def mark(self, name: str) -> None:
-        self.sent.append((_now(), "mark", name))
+        self.sent.append((round(_now(), 6), "mark", name))
         if self._faults.marks_work:
             at = max(_now() + self._faults.line_delay, self._free_at)
             handle = self._loop.call_at(at, self._put, Mark(name))
@@ -107,7 +111,7 @@ class ScriptedLine:
 
     async def clear(self) -> None:
         now = _now()
-        self.sent.append((now, "clear"))
+        self.sent.append((round(now, 6), "clear"))
         self._free_at = now
         for stretch in self.heard:
             stretch[1] = min(stretch[1], max(stretch[0], now))
@@ -118,22 +122,21 @@ class ScriptedLine:
         self._pending.clear()
 
     async def send_dtmf(self, digits: str) -> None:
-        self.sent.append((_now(), "dtmf", digits))
+        self.sent.append((round(_now(), 6), "dtmf", digits))
 
     async def close(self) -> None:
         self.closed = True
         self._inbound.clear()
 
     async def _maybe_hang(self) -> None:
-        if _now() >= self._faults.send_fails_at:
+        if _now() >= self._faults.send_fails_at - _INSTANT:
             raise ConnectionResetError("the socket is gone")
-        if _now() >= self._faults.send_hangs_at:
+        if _now() >= self._faults.send_hangs_at - _INSTANT:
             await _until(NEVER)
 
     def _frame(self, number: int) -> None:
         begin = number * FRAME
         if self.closed or begin >= min(self._script.hangs_up_at, self._faults.stream_ends_at):
-            self._wake.set()
             return
         self._loop.call_at((number + 1) * FRAME, self._deliver, number)
 
@@ -195,7 +198,7 @@ class ScriptedRecogniser:
             raise ConnectionError("no recogniser here")
         for says in self._script.says:
             for at, heard in self._plan(says):
-                if at >= loop.time() - 1e-9:
+                if at >= loop.time() - _INSTANT:
                     self._handles.append(loop.call_at(at, self._out.put_nowait, heard))
         if self._fails_at != NEVER:
             error = ConnectionError("the recogniser broke")
@@ -211,7 +214,7 @@ class ScriptedRecogniser:
         if not self._script.transcribes_at_finish:
             return
         now = _now()
-        ended = [says for says in self._script.says if says.until <= now + 1e-9]
+        ended = [says for says in self._script.says if says.until <= now + _INSTANT]
         text = ended[-1].text if ended else ""
         delay = ended[-1].transcript_delay if ended else 0.0
         handle = asyncio.get_running_loop().call_at(now + delay, self._out.put_nowait, Final(text))
