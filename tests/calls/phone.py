@@ -43,7 +43,7 @@ class Scribe:
 
     name = "scribe"
 
-    def __init__(self, words: str = "¿Cuánto cuesta el tour?") -> None:
+    def __init__(self, words: str) -> None:
         self._words = words
         self._finals: asyncio.Queue[Final | None] = asyncio.Queue()
 
@@ -94,11 +94,16 @@ class Reader:
         pass
 
 
-def on_a_script(monkeypatch: Any, *, voice: Callable[[int], Any] = Reader) -> None:
+TOUR = "¿Cuánto cuesta el tour?"
+
+
+def on_a_script(
+    monkeypatch: Any, *, words: str = TOUR, voice: Callable[[int], Any] = Reader
+) -> None:
     """Calls are heard, spoken and detected by the above; the mind is the real embedded one."""
     from calls import session
 
-    monkeypatch.setattr(session, "build_recognisers", lambda **_kwargs: [Scribe()])
+    monkeypatch.setattr(session, "build_recognisers", lambda **_kwargs: [Scribe(words)])
     monkeypatch.setattr(
         session, "build_synthesisers", lambda *, sample_rate, **_kwargs: [voice(sample_rate)]
     )

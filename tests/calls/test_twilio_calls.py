@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
 
-from calls.models import Call, Utterance
+from calls.models import Call, CallEvent, Recording, Utterance
 from config.asgi import application
-from tenants.db import run_in_tenant
-from tests.calls.conftest import staff_desk
+from tenants.db import run_in_tenant, run_unscoped
+from tests.calls.conftest import ring_form, staff_desk
 from tests.calls.phone import QUICK, Phone, on_a_script
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SID = "CA" + "1" * 32
+TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +29,7 @@ def scripted(monkeypatch, settings, tmp_path):
 
 @pytest.fixture
 def desk(tenant):
-    transcriber = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
-    return staff_desk(tenant, "+525512340001", transcriber=transcriber)
+    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture
@@ -74,3 +76,152 @@ async def test_call_is_answered_and_stored(desk, dial, quiet):
     assert [turn.role for turn in turns][:2] == ["agent", "caller"]
     assert turns[0].heard_text == "Hola."
     assert turns[1].text == "¿Cuánto cuesta el tour?"
+
+
+async def test_rows_appear_while_the_call_runs(desk, dial):
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    await until_stored(desk, lambda turns: [t.role for t in turns][:2] == ["agent", "caller"])
+    call = await the_call(desk)
+    assert call.state == "live"
+    names = {event.name for event in await rows(desk, CallEvent)}
+    assert {"call_started", "agent_state", "transcript_final"} <= names
+    assert "transcript_partial" not in names
+    phone.stop()
+    await phone.over()
+
+
+async def until_stored(desk, fits, seconds=5):
+    async with asyncio.timeout(seconds):
+        while not fits(await rows(desk, Utterance)):  # noqa: ASYNC110 - the database rings no bell
+            await asyncio.sleep(0.05)
+
+
+async def test_providers_and_figures_are_on_the_ended_call(desk, dial, quiet):
+    phone = await dial(desk)
+    await phone.hears()
+    await phone.until(lambda m: m.get("event") == "mark")
+    phone.stop()
+    await phone.over()
+    await quiet.writer.drained(5)
+    call = await the_call(desk)
+    assert call.providers["recogniser"] == "scribe"
+    assert call.providers["voice"] == "reader"
+    assert call.duration_ms > 0
+    assert call.talk_ms + call.silence_ms == call.duration_ms
+    assert call.summary
+    assert call.finalised_at is not None
+
+
+async def test_call_is_recorded_under_its_tenant(desk, dial, quiet, settings):
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(200)
+    phone.stop()
+    await phone.over()
+    await quiet.writer.drained(5)
+    (recording,) = await rows(desk, Recording)
+    path = settings.MEDIA_ROOT / "recordings" / recording.path
+    assert recording.path.startswith(f"{desk.tenant.public_id}/")
+    assert path.stat().st_size == recording.size_bytes > 44
+    assert recording.state == "ready"
+    assert recording.duration_ms >= 200
+
+
+async def test_agent_without_recording_records_nothing(tenant, dial, quiet, settings):
+    desk = await run_unscoped(
+        staff_desk, tenant, "+525512340001", transcriber=TRANSCRIBER, advanced={"recording": False}
+    )
+    phone = await dial(desk)
+    await phone.hears()
+    phone.stop()
+    await phone.over()
+    assert await rows(desk, Recording) == []
+    assert not (settings.MEDIA_ROOT / "recordings").exists()
+
+
+async def test_transfer_lets_go_of_the_stream_and_dials_the_person(
+    tenant, dial, post, quiet, monkeypatch
+):
+    on_a_script(monkeypatch, words="Quiero hablar con ventas")
+    targets = [{"name": "ventas", "number": "+525511112222", "description": "compras"}]
+    desk = await run_unscoped(
+        staff_desk,
+        tenant,
+        "+525512340001",
+        transcriber=TRANSCRIBER,
+        functions={"transfer_targets": targets},
+    )
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    assert await phone.over() == {
+        "type": "websocket.close", "code": 1000, "reason": "transferred",
+    }  # fmt: skip
+    call = await the_call(desk)
+    path = f"/api/v1/twilio/after-stream/{call.public_id}"
+    answer = await post(path, ring_form(desk.number))
+    root = ElementTree.fromstring(answer.content)  # noqa: S314 - our own answer
+    assert root.findtext("Dial/Number") == "+525511112222"
+
+
+async def test_agent_hangs_up_after_its_goodbye_was_heard(desk, dial, quiet, monkeypatch):
+    on_a_script(monkeypatch, words="Eso es todo, adiós")
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    assert (await phone.over())["reason"] == "agent_hung_up"
+    await quiet.writer.drained(5)
+    turns = await rows(desk, Utterance)
+    assert turns[-1].role == "agent"
+    assert turns[-1].heard_text == turns[-1].text
+
+
+async def test_pressed_key_is_stored(desk, dial, quiet):
+    phone = await dial(desk)
+    await phone.hears()
+    phone.socket.put({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": "5"}})
+    await asyncio.sleep(0.1)
+    phone.stop()
+    await phone.over()
+    await quiet.writer.drained(5)
+    assert [e.data["digit"] for e in await rows(desk, CallEvent, name="dtmf")] == ["5"]
+
+
+async def test_calls_of_two_tenants_run_side_by_side(desk, other_desk, dial, quiet):
+    first, second = await dial(desk, "CA1"), await dial(other_desk, "CA2")
+    await asyncio.gather(first.hears(), second.hears())
+    assert len(quiet) == 2
+    first.stop()
+    second.stop()
+    await asyncio.gather(first.over(), second.over())
+    await quiet.writer.drained(5)
+    assert [turn.text for turn in await rows(desk, Utterance)] == ["Hola."]
+    assert [turn.text for turn in await rows(other_desk, Utterance)] == ["Hello."]
+
+
+async def test_caller_who_hangs_up_during_the_greeting_leaves_nothing_behind(desk, dial, quiet):
+    phone = await dial(desk)
+    phone.stop()
+    await phone.over()
+    await quiet.writer.drained(5)
+    assert (await the_call(desk)).end_reason == "caller_hung_up"
+
+
+async def test_calls_build_up_nothing(desk, dial, quiet):
+    """Twenty calls leave no object of theirs alive."""
+    phones = [await dial(desk, f"CA{number}") for number in range(20)]
+    for phone in phones:
+        phone.stop()
+    await asyncio.gather(*(phone.over() for phone in phones))
+    await quiet.writer.drained(10)
+    del phone, phones
+    gc.collect()
+    kept = Counter(type(o).__name__ for o in gc.get_objects())
+    assert {name: kept[name] for name in ("CallSession", "StoredCall", "CallStore")} == {
+        "CallSession": 0, "StoredCall": 0, "CallStore": 0,
+    }  # fmt: skip
