@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from agents.services.seeds import seed_demo_agents
 from django.db import transaction
 
 from agents.models import Agent
+from agents.services.seeds import seed_demo_agents
 from calls.models import Number
 from tenants.db import tenant_transaction
 from tenants.models import Membership, Role, Tenant, User
