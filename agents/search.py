@@ -42,11 +42,13 @@ WITH said AS MATERIALIZED (
                FROM unnest(tsvector_to_array(lexemes)) AS lexeme), ' | ')::tsquery AS tag
     FROM said WHERE lexemes <> ''::tsvector
 ), known AS MATERIALIZED (
-    SELECT id, search_vector, trigrams, count(*) OVER () AS total
+    SELECT id, search_vector, trigrams, count(*) OVER () AS total,
+           question || ' ' || phrasings || ' ' || array_to_string(tags, ' ') AS asked
     FROM agents_knowledgeentry
     WHERE version_id = %(version)s AND language = %(language)s
 ), hits AS (
     SELECT asked.ordinal, asked.trigrams AS said, known.id, known.total, known.trigrams,
+           known.asked,
            CASE WHEN known.search_vector @@ asked.question THEN 1.0
                 WHEN known.search_vector @@ asked.tag THEN 1.0
                 WHEN known.search_vector @@ asked.anywhere THEN 0.35
@@ -56,19 +58,26 @@ WITH said AS MATERIALIZED (
     SELECT *, count(*) FILTER (WHERE weight > 0.5) OVER (PARTITION BY ordinal) AS frequency,
            max(weight) OVER (PARTITION BY ordinal) AS best
     FROM hits
-), weighed AS (
-    SELECT id, best, ln((total + 1) / (greatest(frequency, 1) + 0.5)) AS rarity,
-           CASE WHEN best > 0 THEN weight ELSE alike.share END AS weight,
-           max(CASE WHEN best > 0 THEN weight ELSE alike.share END)
-               OVER (PARTITION BY ordinal) AS found
+), alike AS MATERIALIZED (
+    SELECT ordinal, id, max(
+        2.0 * (SELECT count(*) FROM unnest(said) AS one WHERE one = ANY (word_trigrams))
+        / (cardinality(said) + cardinality(word_trigrams))) AS likeness
     FROM frequencies CROSS JOIN LATERAL (
-        SELECT CASE WHEN shared >= needed THEN 0.8 * shared ELSE 0.0 END AS share
-        FROM (SELECT CASE WHEN cardinality(said) < 7 THEN 0.75 ELSE 0.6 END AS needed,
-                     CASE WHEN best > 0 OR cardinality(said) < 5 THEN 0.0 ELSE (
-                         SELECT count(*)::float FROM unnest(said) AS one
-                         WHERE one = ANY (frequencies.trigrams)
-                     ) / cardinality(said) END AS shared) AS trigrams_shared
-    ) AS alike
+        SELECT agents_trigrams(word) AS word_trigrams
+        FROM regexp_split_to_table(agents_plain(frequencies.asked), '[^a-z0-9ñ]+') AS word
+        OFFSET 0
+    ) AS words
+    WHERE best = 0 AND cardinality(said) >= 5 AND cardinality(said) * 0.6 <= (
+        SELECT count(*) FROM unnest(said) AS one WHERE one = ANY (frequencies.trigrams))
+    GROUP BY ordinal, id
+), weighed AS (
+    SELECT id, rarity, weight, max(weight) OVER (PARTITION BY ordinal) AS found
+    FROM (
+        SELECT frequencies.id, ordinal,
+               ln((total + 1) / (greatest(frequency, 1) + 0.5)) AS rarity,
+               CASE WHEN likeness >= %(alike)s THEN likeness ELSE weight END AS weight
+        FROM frequencies LEFT JOIN alike USING (ordinal, id)
+    ) AS rated
 ), covered AS (
     SELECT known.id, sum(rarity * weight) / nullif(sum(
                rarity * CASE WHEN found > 0 THEN 1.0 ELSE %(unknown)s END), 0) AS coverage
@@ -82,6 +91,7 @@ SELECT entry.public_id, entry.question, entry.answer, entry.tags, entry.collect,
 FROM covered JOIN agents_knowledgeentry AS entry USING (id)
 """
 COVERAGE_SHARE, LIKENESS_SHARE = 0.8, 0.2
+ALIKE = 0.5  # Dice over trigrams from which a word is taken for another one, misspelt
 UNKNOWN_SHARE = 0.65  # how much a word that resembles nothing counts against every entry
 
 
@@ -97,6 +107,7 @@ def search_knowledge(*, version_id: int, language: str, text: str, limit: int = 
         "words": words,
         "accented": _accented(text, words),
         "unknown": UNKNOWN_SHARE,
+        "alike": ALIKE,
     }
     with connection.cursor() as cursor:
         cursor.execute(_SQL, parameters)

@@ -22,9 +22,9 @@ from agents.brain.embedded.phrasebook import Phrasebook
 from agents.brain.embedded.slots import Slot
 from agents.brain.knowledge import SURE, UNSURE, Found, KnowledgePort
 from agents.brain.spoken import words
-from agents.brain.spoken.fillers import content_words
 
 CLOSE = 0.08  # two entries this near each other are both worth asking about
+ASIDE_WORDS = 3  # fewer words are an answer that was not understood, not a question
 RESTATES = 0.2  # a question inside a form is answered only when it fits this much above SURE
 
 
@@ -54,9 +54,12 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`memorable`: worth repeating when the caller asks for that."""
+
     text: str
     state: State
     doing: Doing | None = None
+    memorable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ async def respond(state: State, said: str, keys: str, here: Situation) -> Answer
     """Answer one turn of the caller."""
     heard = understand(said, here.book.language)
     answer = await _respond(state, heard, keys, here)
-    if Act.REPEAT not in heard.acts and Act.WAIT not in heard.acts and answer.text:
-        answer = replace(answer, state=replace(answer.state, said=answer.text))
+    if answer.memorable and answer.text:
+        return replace(answer, state=replace(answer.state, said=answer.text))
     return answer
 
 
@@ -85,7 +88,7 @@ async def _respond(state: State, heard: Understood, keys: str, here: Situation) 
     if _wants_person(heard, here):
         return _person(state, heard, here)
     if heard.only(Act.REPEAT):
-        return Answer(state.said or here.book.repeat_nothing, state)
+        return Answer(state.said or here.book.repeat_nothing, state, memorable=False)
     if state.form is not None:
         return await _in_form(state, state.form, heard, keys, here)
     settled = _settle(state, heard, keys, here)
@@ -120,7 +123,7 @@ def _leaves(state: State, heard: Understood) -> bool:
         return False
     if heard.acts & {Act.GOODBYE, Act.NOTHING_MORE}:
         return True
-    return state.offered_more and Act.NO in heard.acts
+    return Act.NO in heard.acts and (state.offered_more or Act.THANKS in heard.acts)
 
 
 def _goodbye(state: State, here: Situation) -> Answer:
@@ -290,11 +293,12 @@ async def _in_form(
     if Act.GOODBYE in heard.acts:
         return _goodbye(state, here)
     if heard.only(Act.WAIT):
-        return Answer(here.book.wait, state)
+        return Answer(here.book.wait, state, memorable=False)
     step = forms.answer(form, heard, keys, here.book, here.today)
     if step.complete:
-        return Answer("", _settled(state), Doing("note", details=step.form))
-    if not step.understood and len(content_words(heard.rest, here.book.language)) > 1:
+        done = replace(_settled(state), offered_more=True)
+        return Answer("", done, Doing("note", details=step.form))
+    if not step.understood and len(words(heard.rest)) >= ASIDE_WORDS:
         aside = await _aside(heard, here)
         if aside is not None:
             asked = here.book.ask[form.asking] if form.asking else step.text
@@ -329,8 +333,9 @@ def _small_talk(state: State, heard: Understood, here: Situation) -> Answer:
     for act, text in talk.items():
         if act in heard.acts:
             more = act in {Act.THANKS, Act.CANCEL, Act.NO}
-            return Answer(text(), replace(after, offered_more=more))
-    return _missed(state, here)
+            memorable = act in {Act.ROBOT, Act.WHO, Act.HELP}
+            return Answer(text(), replace(after, offered_more=more), memorable=memorable)
+    return Answer(book.unheard, state, memorable=False)
 
 
 def _listed(here: Situation) -> str:

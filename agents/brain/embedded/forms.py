@@ -77,14 +77,13 @@ def answer(form: Form, heard: Understood, keys: str, book: Phrasebook, today: da
 
 
 def spoken_value(slot: Slot, value: str, book: Phrasebook) -> str:
-    """A stored value as it is read aloud."""
-    if slot in {"phone", "number"}:
-        return spoken_digits(value)
+    """A stored value as it is read aloud, with its name where it does not speak for itself."""
     if slot == "date":
         return say_date(date.fromisoformat(value), book.language)
     if slot == "people":
-        return f"{value} personas" if book.language == "es" else f"{value} people"
-    return value
+        return f"{value} {book.people}"
+    said = spoken_digits(value) if slot in {"phone", "number"} else value
+    return f"{book.label[slot][0]}, {said}"
 
 
 def _next(form: Form, book: Phrasebook) -> Step:
@@ -93,9 +92,7 @@ def _next(form: Form, book: Phrasebook) -> Step:
     if missing is not None:
         return Step(replace(fresh, asking=missing), book.ask[missing])
     values = [
-        f"{book.label[slot][0]}, {spoken_value(slot, value, book)}"
-        for slot, value in form.values.items()
-        if value
+        spoken_value(slot, form.values[slot], book) for slot in form.slots if form.values[slot]
     ]
     if not values:
         return Step(replace(fresh, asking=None), "", complete=True)

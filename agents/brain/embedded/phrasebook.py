@@ -24,6 +24,8 @@ class Phrasebook:
     more: str
     goodbye: str
     repeat_nothing: str
+    unheard: str
+    people: str
     misses: tuple[str, ...]
     mean_one: str
     mean_two: str
@@ -64,6 +66,8 @@ ES = Phrasebook(
     more="¿Le ayudo con algo más?",
     goodbye="Gracias por llamar. Que tenga un buen día.",
     repeat_nothing="Claro. ¿Qué le gustaría saber?",
+    unheard="Disculpe, no le escuché bien. ¿Me lo repite?",
+    people="personas",
     misses=(
         "Disculpe, no encuentro eso. ¿Me lo puede decir con otras palabras?",
         "Sigo sin encontrarlo. Le puedo informar sobre {topics}. ¿Qué le interesa?",
@@ -126,6 +130,8 @@ EN = Phrasebook(
     more="Can I help you with anything else?",
     goodbye="Thank you for calling. Have a nice day. Goodbye.",
     repeat_nothing="Sure. What would you like to know?",
+    unheard="Sorry, I did not hear you well. Could you say that again?",
+    people="people",
     misses=(
         "Sorry, I cannot find that. Could you say it in other words?",
         "I still cannot find it. I can tell you about {topics}. What are you interested in?",

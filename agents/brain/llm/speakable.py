@@ -14,10 +14,14 @@ class SpeakableText:
     def __init__(self) -> None:
         self._pending = ""
         self._thinking = False
+        self._thought = False  # the space after a thought is no speech either
 
     def feed(self, text: str) -> str:
         """Take some more text; return what is certain to be speech."""
         self._pending += text
+        if self._thought:
+            self._pending = self._pending.lstrip()
+            self._thought = not self._pending
         speech = []
         while self._pending:
             tag = CLOSE if self._thinking else OPEN
@@ -25,6 +29,7 @@ class SpeakableText:
             if found:
                 speech.append("" if self._thinking else before)
                 self._pending = after.lstrip() if self._thinking else after
+                self._thought = self._thinking and not self._pending
                 self._thinking = not self._thinking
                 continue
             kept = _possible_start(self._pending, tag)

@@ -106,11 +106,13 @@ def say_digits(digits: str) -> str:
 
 
 def _groups(digits: str) -> Iterator[str]:
-    while len(digits) > 4:
-        yield digits[:3]
-        digits = digits[3:]
-    if digits:
-        yield digits
+    """Threes, with fours at the end where threes do not come out even: 3 3 4, 4 4."""
+    fours = len(digits) % 3 if len(digits) >= 4 else 0
+    threes = len(digits) - 4 * fours
+    if threes < 0:  # five digits
+        fours, threes = 0, len(digits)
+    yield from (digits[i : min(i + 3, threes)] for i in range(0, threes, 3))
+    yield from (digits[i : i + 4] for i in range(threes, len(digits), 4))
 
 
 def _dictated(tokens: list[str], spoken: NumberWords) -> Iterator[str]:
