@@ -15,6 +15,7 @@ from bench.server import HOST, PATH, Server, bench_server, cores
 
 CONNECT_SECONDS = 8.0  # over which the calls come in
 SHORT_CALLS, AT_ONCE = 1000, 40
+WARM_UP_CALLS = 500  # until the heap is as large as so many calls at once make it
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ async def measure_memory(kind: str) -> list[Figure]:
         os.sched_setaffinity(0, {our_core})
     async with bench_server(kind, server_core) as server:
         clips, measured = caller.speech(), Measured()
-        await _short_calls(server, clips, measured, 200)
+        await _short_calls(server, clips, measured, WARM_UP_CALLS)
         before = await _until_quiet(server)
         await _short_calls(server, clips, measured, SHORT_CALLS)
         after = await _until_quiet(server)
@@ -135,7 +136,7 @@ async def measure_memory(kind: str) -> list[Figure]:
         objects = after["objects"] - before["objects"]
         return [
             Figure("short calls", SHORT_CALLS, "calls"),
-            Figure("memory after 200 calls", before["rss_bytes"] / 2**20, "MiB"),
+            Figure(f"memory after {WARM_UP_CALLS} calls", before["rss_bytes"] / 2**20, "MiB"),
             Figure(f"memory after {SHORT_CALLS} more", after["rss_bytes"] / 2**20, "MiB"),
             Figure("memory grown", grown, "MiB", 4),
             Figure("Python objects left per call", objects / SHORT_CALLS, "objects", 1),

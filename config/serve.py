@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -135,6 +136,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--fd", type=int, help="an open listening socket in place of a port")
     options = parser.parse_args(arguments)
     log.info("serving with %s", options.server)
+    # What is loaded stays: without this a full collection walks all of it, in the middle of calls.
+    gc.collect()
+    gc.freeze()
     warm_up_in_background()
     SERVERS[options.server](options)
 

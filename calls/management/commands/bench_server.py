@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -25,6 +26,8 @@ class Command(BaseCommand):
         from calls.voice import silero
 
         silero.load()
+        gc.collect()
+        gc.freeze()  # as `config.serve` does
         serve = {"daphne": self._serve_daphne, "uvicorn": self._serve_uvicorn}[options["server"]]
         serve(BenchApplication(), options["port"])
 
