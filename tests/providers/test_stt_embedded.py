@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agents.brain.errors import ProviderDown
 from calls.providers.registry import Credentials, build_recognisers, describe
@@ -19,6 +20,7 @@ from calls.providers.stt.embedded import EmbeddedRecogniser
 from calls.providers.stt.sphinx.pool import WorkerPool, shared_pool
 from calls.providers.stt.sphinx.spanish import phones_of
 from calls.providers.stt.sphinx.vocabulary import vocabulary_of, words_of
+from calls.simulator.clips import index
 from calls.voice.codecs import mulaw_decode, mulaw_encode
 from calls.voice.ports import Final, Partial, Recogniser
 from calls.voice.resample import resample
@@ -44,6 +46,7 @@ SAID = (
     "goodbye",
 )
 LINE_RATE = 8000
+DEMO = Path(__file__).resolve().parents[2] / "agents" / "data" / "demo"
 FRAME = LINE_RATE // 50 * 2
 
 FLITE = shutil.which("flite") or ""
@@ -119,6 +122,34 @@ async def test_callers_questions_about_the_agents_knowledge_are_understood(
         words += len(sentence.split())
     await recogniser.aclose()
     assert errors / words <= 0.15
+
+
+async def test_the_simulated_caller_is_understood_by_the_demo_agents_recogniser() -> None:
+    entries = yaml.safe_load((DEMO / "en.yaml").read_text(encoding="utf-8"))
+    phrases = [line for entry in entries for line in (entry["question"], *entry["phrasings"])]
+    (recogniser,) = build_recognisers(
+        provider="embedded",
+        language="en",
+        sample_rate=LINE_RATE,
+        phrases=phrases,
+        credentials=Credentials(),
+    )
+    await recogniser.open()
+    errors = words = 0
+    for clip in index().values():
+        if clip.language != "en":
+            continue
+        _, final = await hear(recogniser, bytes(FRAME * 15) + clip.pcm() + bytes(FRAME * 12))
+        errors += word_errors(written(clip.text), written(final.text))
+        words += len(written(clip.text).split())
+    await recogniser.aclose()
+    assert words > 70
+    assert errors / words <= 0.06
+
+
+def written(text: str) -> str:
+    """Both sides alike: no case, no punctuation, numbers in words."""
+    return " ".join(words_of(text))
 
 
 @flite
