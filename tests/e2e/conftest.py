@@ -108,8 +108,9 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             out.setsampwidth(2)
             out.setframerate(RATE)
             for part in parts:
-                silence = isinstance(part, int | float)
-                out.writeframes(bytes(int(part * RATE) * 2) if silence else find(part).pcm())
+                out.writeframes(
+                    find(part).pcm() if isinstance(part, str) else bytes(int(part * RATE) * 2)
+                )
         return path
 
     return record
