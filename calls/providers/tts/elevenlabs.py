@@ -31,6 +31,7 @@ from agents.brain.errors import (
 )
 from calls.providers.health import ProviderHealth
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tls import shared_tls
 from calls.providers.tts.cache import cached
 from calls.providers.tts.http_errors import error_of_status
 from calls.providers.tts.lexicon import Lexicon, spoken_text
@@ -230,6 +231,7 @@ class ElevenLabsSynthesiser:
             return await connect(
                 self._url,
                 additional_headers={"xi-api-key": self._key},
+                ssl=shared_tls() if self._url.startswith("wss:") else None,
                 open_timeout=self._limits.open / 1000,
                 close_timeout=1,
                 compression=None,

@@ -16,6 +16,7 @@ import httpx
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderTimeout
 from calls.providers.health import ProviderHealth
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
+from calls.providers.tls import shared_tls
 from calls.providers.tts.cache import cached
 from calls.providers.tts.http_errors import error_of_status
 from calls.providers.tts.lexicon import Lexicon, spoken_text
@@ -87,6 +88,7 @@ class HttpSynthesiser:
             headers=headers,
             timeout=timeout,
             limits=httpx.Limits(keepalive_expiry=_KEEP_ALIVE),
+            verify=shared_tls(),
         )
 
     async def open(self) -> None:
