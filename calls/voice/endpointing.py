@@ -62,4 +62,4 @@ class Endpointing:
         return self._judge.probability(text, self._language, question) >= SURE
 
     def _dictating(self, text: str, question: str) -> bool:
-        return is_dictating(text, self._language, question)
+        return is_dictating(text, question)

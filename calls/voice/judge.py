@@ -20,19 +20,16 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_DIGITS = {
-    "en": _words(
-        "zero oh one two three four five six seven eight nine ten eleven twelve thirteen "
-        "fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty "
-        "seventy eighty ninety hundred double triple"
-    ),
-    "es": _words(
-        "cero uno una dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
-        "quince dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres "
-        "veinticuatro veinticinco veintiseis veintisiete veintiocho veintinueve treinta cuarenta "
-        "cincuenta sesenta setenta ochenta noventa cien ciento doble triple"
-    ),
-}
+# One set for both languages: bilingual callers dictate in either, whatever the call is in.
+_DIGITS = _words(
+    "zero oh one two three four five six seven eight nine ten eleven twelve thirteen "
+    "fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty "
+    "seventy eighty ninety hundred double triple "
+    "cero uno una dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
+    "quince dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres "
+    "veinticuatro veinticinco veintiseis veintisiete veintiocho veintinueve treinta cuarenta "
+    "cincuenta sesenta setenta ochenta noventa cien ciento doble"
+)
 _SPOKEN_SIGNS = frozenset({"at", "dot", "underscore", "dash", "hyphen", "arroba", "punto", "guion"})
 _DICTATION_TOPIC = re.compile(
     r"\b(number|phone|telephone|mobile|e ?mail|address|spell(ed|ing)?|code|reference|"
@@ -66,42 +63,38 @@ _OPEN_PHRASES = re.compile(
 _ASKED_CHOICE = re.compile(r"\?\s*$")
 
 
-def is_dictating(text: str, language: str, question: str) -> bool:
+def is_dictating(text: str, question: str) -> bool:
     """Whether the words so far look like the middle of a number, an address or a spelled name."""
     if _COMPLETE_ADDRESS.search(text.casefold()) or _COMPLETE_ADDRESS.search(plain(text)):
         return False
     words = plain(text).replace("-", " ").split()
-    if not words or not _is_symbol(words[-1], language):
+    if not words or not _is_symbol(words[-1]):
         return False
-    run = _symbols_at_end(words, language)
-    if _digits_in(run, language) >= _COMPLETE_DIGITS:
+    run = _symbols_at_end(words)
+    if _digits_in(run) >= _COMPLETE_DIGITS:
         return False
     if len(run) >= 2 or _NAME_SPELLING.search(plain(question)):
         return True
     return bool(_DICTATION_TOPIC.search(plain(text)) or _DICTATION_TOPIC.search(plain(question)))
 
 
-def _symbols_at_end(words: list[str], language: str) -> list[str]:
+def _symbols_at_end(words: list[str]) -> list[str]:
     run: list[str] = []
     for word in reversed(words):
-        if not _is_symbol(word, language):
+        if not _is_symbol(word):
             break
         run.append(word)
     return run
 
 
-def _is_symbol(word: str, language: str) -> bool:
-    if word.isdigit() or word in _digits(language) or word in _SPOKEN_SIGNS:
+def _is_symbol(word: str) -> bool:
+    if word.isdigit() or word in _DIGITS or word in _SPOKEN_SIGNS:
         return True
     return len(word) == 1 and word.isalpha() and word not in {"a", "i", "y", "o", "e", "u"}
 
 
-def _digits_in(words: list[str], language: str) -> int:
-    return sum(len(word) if word.isdigit() else word in _digits(language) for word in words)
-
-
-def _digits(language: str) -> frozenset[str]:
-    return _DIGITS.get(_base(language), _DIGITS["en"])
+def _digits_in(words: list[str]) -> int:
+    return sum(len(word) if word.isdigit() else word in _DIGITS for word in words)
 
 
 def _base(language: str) -> str:

@@ -207,7 +207,6 @@ def test_dictation_is_one_turn():
     call.caller_says("five one two", at=3.0, until=4.0)
     call.agent_replies("Thank you.")
     call.caller_hangs_up(at=10.0)
-    call.language = "en"
     timeline = run_script(call, options())
     assert turns(timeline, "caller")[0].text == "my number is five five five one two"
     assert len(turns(timeline, "caller")) == 1
