@@ -16,6 +16,7 @@ from calls.voice.end_reasons import EndReason
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
+END_SECONDS = 5.0
 
 
 class Session(Protocol):
@@ -34,7 +35,7 @@ class AdmittedCall(Protocol):
     async def begin(self, media: SocketStream) -> Session:
         """Build the session."""
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, media: SocketStream) -> None:
         """The conversation is over. In memory only: this also happens when we are cancelled."""
 
     async def let_go(self) -> None:
@@ -77,15 +78,31 @@ async def conduct(call: AdmittedCall, media: SocketStream, live: LiveCalls) -> s
 async def _converse(call: AdmittedCall, media: SocketStream, line: Line) -> str:
     reason: str = EndReason.MEDIA_LOST  # if the server takes the socket away from us
     try:
+        if media.fault is not None:
+            reason = EndReason.FAILED
+            return reason
         session = await call.begin(media)
         line.connect(session)
-        reason = await session.run()
+        reason = await _run(session)
     except Exception:
         log.exception("call %s broke off", call.public_id)
         reason = EndReason.INTERNAL_ERROR
     finally:
-        call.close(reason)
+        call.close(reason, media)
     return reason
+
+
+async def _run(session: Session) -> str:
+    """Run to the end, also when the server takes the socket and our task away from us."""
+    running = asyncio.ensure_future(session.run())
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        session.end(EndReason.MEDIA_LOST)
+        _, late = await asyncio.wait({running}, timeout=END_SECONDS)
+        for task in late:
+            task.cancel()
+        raise
 
 
 async def hang_up(media: SocketStream, reason: str) -> None:

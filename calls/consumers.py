@@ -16,7 +16,7 @@ from channels.consumer import AsyncConsumer
 from calls import admission
 from calls.adapters import PageRecogniser
 from calls.admission import BUSY, Denied, Visitor
-from calls.conduct import AdmittedCall, conduct, hang_up
+from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
 from calls.live import LiveCalls, live
 from calls.providers.carriers import browser
@@ -27,7 +27,6 @@ from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.twilio import media as twilio
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
 from calls.session import StoredCall
-from calls.voice.end_reasons import EndReason
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +81,7 @@ class TwilioMediaConsumer(MediaConsumer):
         try:
             start.check_format()
         except MediaFault as fault:
-            media.fault = fault
-            call.close(EndReason.FAILED)
-            await hang_up(media, EndReason.FAILED)
-            return
+            media.fault = fault  # it ends the call before anything is built
         await conduct(call, media, self.live)
 
 

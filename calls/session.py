@@ -147,7 +147,6 @@ class StoredCall:
         self._call, self._page, self._page_ears = call, page, page_ears
         self._providers: dict[str, str] = {}
         self._transfers: Mapping[str, str] = {}
-        self._media: SocketStream | None = None
         self._session: CallSession | None = None
         self._recorder: WavRecorder | NoRecorder = NoRecorder()
         self._reason = ""
@@ -161,7 +160,6 @@ class StoredCall:
 
     async def begin(self, media: SocketStream) -> CallSession:
         """Load and build everything; the page is told who listens, thinks and speaks."""
-        self._media = media
         self._began = time.monotonic()
         setup = await run_in_tenant(self._call.tenant_id, load, self._call, media.sample_rate)
         setup.mind.observer = self._mind_tells
@@ -212,10 +210,10 @@ class StoredCall:
             ambience=_ambience(profile.advanced, media.sample_rate),
         )
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, media: SocketStream) -> None:
         """Put the end into the store; what was wrong with the media comes before it."""
         self._reason = reason
-        self._tell_of_media()
+        self._tell_of(media)
         outcome = self._session.outcome if self._session is not None else None
         target = outcome.target if isinstance(outcome, Transfer) else ""
         self._store.close(
@@ -227,10 +225,7 @@ class StoredCall:
             )
         )
 
-    def _tell_of_media(self) -> None:
-        media = self._media
-        if media is None:
-            return
+    def _tell_of(self, media: SocketStream) -> None:
         at = media.positions.expected
         if media.fault is not None:
             data = {"fault": media.fault.fault.value, "detail": media.fault.detail}
