@@ -97,9 +97,9 @@ def test_the_nearest_dialect_is_chosen(language: str, dialect: str) -> None:
         ("openai", "", "es-MX", "nova"),
         ("groq", "troy", "en-US", "troy"),
         ("groq", "af_heart", "en-US", "hannah"),
-        ("embedded", "es-MX-JorgeNeural", "es-MX", "roa/es-419"),
-        ("embedded", "es-MX-RenataNeural", "es-MX", "roa/es-419+f4"),
-        ("embedded", None, "en-GB", "gmw/en+f2"),
+        ("embedded", "es-MX-JorgeNeural", "es-MX", "roa/es-419+edward"),
+        ("embedded", "es-MX-RenataNeural", "es-MX", "roa/es-419+f2"),
+        ("embedded", None, "en-GB", "gmw/en+f5"),
         ("embedded", "gmw/en+klatt4", "en-GB", "gmw/en+klatt4"),
     ],
 )

@@ -19,7 +19,7 @@ import espeakng_loader
 
 SAMPLE_RATE = 22050  # Hz, of all its own voices
 BLOCK_MS = 300  # sound per callback
-NORMAL_RATE = 175  # words per minute
+NORMAL_RATE = 165  # words per minute; its own 175 is hurried on a telephone
 NORMAL_PITCH = 50  # of 0 to 99
 
 _OUTPUT_SYNCHRONOUS = 0x02
