@@ -1,7 +1,6 @@
 """The far end's buffer: plays what it is sent in order and in real time, and knows what was heard.
 
-Pure: every method is told the time, in seconds on the caller's own clock. Sound is mu-law at
-8 kHz, one byte a sample.
+Pure: every method is told the time, in seconds on the caller's own clock.
 """
 
 from __future__ import annotations
@@ -9,26 +8,40 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-RATE = 8000
-SILENCE = b"\xff"
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How sound is coded: samples a second, and one sample of silence."""
+
+    rate: int
+    silence: bytes
+
+    def seconds(self, sound: bytes | bytearray) -> float:
+        return len(sound) / len(self.silence) / self.rate
+
+    def offset(self, seconds: float) -> int:
+        """Where that time lies in the sound, in bytes."""
+        return round(seconds * self.rate) * len(self.silence)
+
+
+MULAW = Coding(8000, b"\xff")
+PCM16 = Coding(16000, b"\0\0")
 
 
 @dataclass(slots=True)
 class Stretch:
-    """Sound that was played without a break, from `start` on."""
+    """Sound that was played without a break, between two times."""
 
     start: float
+    end: float
     sound: bytearray
-
-    @property
-    def end(self) -> float:
-        return self.start + len(self.sound) / RATE
 
 
 @dataclass(slots=True)
 class PlayoutBuffer:
     """What a carrier keeps of one call's sound until it has been played."""
 
+    coding: Coding = MULAW
     stretches: list[Stretch] = field(default_factory=list)
     _marks: deque[tuple[float, str]] = field(default_factory=deque)
 
@@ -40,8 +53,10 @@ class PlayoutBuffer:
     def receive(self, now: float, sound: bytes) -> None:
         """Play `sound` after what is queued, or at once if nothing is."""
         if now > self.plays_until or not self.stretches:
-            self.stretches.append(Stretch(now, bytearray()))
-        self.stretches[-1].sound += sound
+            self.stretches.append(Stretch(now, now, bytearray()))
+        last = self.stretches[-1]
+        last.sound += sound
+        last.end = last.start + self.coding.seconds(last.sound)
 
     def mark(self, now: float, name: str) -> None:
         """Ask for `name` to be echoed once all sound received so far has been played."""
@@ -62,7 +77,8 @@ class PlayoutBuffer:
         """Throw away what has not been played; gives every mark that was waiting."""
         if self.stretches and self.plays_until > now:
             last = self.stretches[-1]
-            del last.sound[max(0, int((now - last.start) * RATE)) :]
+            del last.sound[max(0, self.coding.offset(now - last.start)) :]
+            last.end = now
         waiting = [name for _, name in self._marks]
         self._marks.clear()
         return waiting
@@ -77,10 +93,11 @@ class PlayoutBuffer:
         return [gap for gap in gaps if 0 < gap <= longest]
 
     def heard(self, since: float, until: float) -> bytes:
-        """Mu-law of all that was played between two times, with silence where nothing was."""
-        whole = bytearray(SILENCE * max(0, round((until - since) * RATE)))
+        """All that was played between two times, with silence where nothing was."""
+        whole = bytearray(self.coding.offset(until - since))
+        whole[:] = self.coding.silence * (len(whole) // len(self.coding.silence))
         for stretch in self.stretches:
-            at = round((stretch.start - since) * RATE)
+            at = self.coding.offset(stretch.start - since)
             sound = stretch.sound[max(0, -at) :]
             at = max(0, at)
             part = sound[: max(0, len(whole) - at)]

@@ -26,7 +26,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from calls.simulator.playout import PlayoutBuffer
-from calls.voice.codecs import mulaw_encode
+from calls.voice.codecs import mulaw_decode, mulaw_encode
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 
@@ -138,7 +138,7 @@ class Received:
 
 
 class TwilioStream:
-    """Twilio's end of one open media stream; a `FarEnd` for the caller's `Line`."""
+    """Twilio's end of one open media stream: the simulated caller's `Telephone`."""
 
     sample_rate = 8000
 
@@ -156,7 +156,8 @@ class TwilioStream:
         self.clock = clock
         self.playout = PlayoutBuffer()
         self.received: list[Received] = []
-        self.on_message: Callable[[Received], None] = lambda _message: None
+        self.on_sound: Callable[[bytes], None] = lambda _pcm: None
+        self.on_clear: Callable[[], None] = lambda: None
         self.ended = asyncio.Event()
         self._sequence = 0
         self._chunk = 0
@@ -271,15 +272,16 @@ class TwilioStream:
         if message.get("streamSid") != self.stream_sid:
             raise ValueError(f"{event} for {message.get('streamSid')}, not {self.stream_sid}")
         if event == "media":
-            self.playout.receive(now, base64.b64decode(message["media"]["payload"]))
+            sound = base64.b64decode(message["media"]["payload"])
+            self.playout.receive(now, sound)
+            self.on_sound(mulaw_decode(sound))
         elif event == "mark":
             self.playout.mark(now, message["mark"]["name"])
             self._marked.set()
         elif event == "clear":
             await self._echo_marks(self.playout.clear(now))
-        received = Received(now, event, message)
-        self.received.append(received)
-        self.on_message(received)
+            self.on_clear()
+        self.received.append(Received(now, event, message))
 
     async def _echo(self) -> None:
         """Echo marks as playing passes them."""
