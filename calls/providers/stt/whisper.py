@@ -20,10 +20,10 @@ from typing import Any
 import httpx
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
+from calls.providers.http_errors import error_of_status
 from calls.providers.provider import Credentials, RecogniserProvider, RecogniserRequest
 from calls.providers.stt.transcripts import Prefix, Transcripts
 from calls.providers.tls import shared_tls
-from calls.providers.tts.http_errors import error_of_status
 from calls.voice.ports import Final, Partial, Recogniser
 
 OPENAI_CLOUD = "https://api.openai.com/v1"

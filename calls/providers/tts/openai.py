@@ -15,10 +15,10 @@ import httpx
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderTimeout
 from calls.providers.health import ProviderHealth
+from calls.providers.http_errors import error_of_status
 from calls.providers.provider import Credentials, SynthesiserProvider, SynthesiserRequest
 from calls.providers.tls import shared_tls
 from calls.providers.tts.cache import cached
-from calls.providers.tts.http_errors import error_of_status
 from calls.providers.tts.lexicon import Lexicon, spoken_text
 from calls.providers.tts.options import Limits, VoiceOptions
 from calls.providers.tts.pipeline import Sound, observed, speak_ahead
