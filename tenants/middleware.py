@@ -17,6 +17,7 @@ from tenants.models import Membership, Tenant, User
 from tenants.operators import operator_transaction
 from tenants.selectors import memberships_of
 
+BAD_REQUEST = 400
 ACTIVE_TENANT = "active_tenant"
 OPERATOR_TENANT = "operator_tenant"
 
@@ -26,6 +27,7 @@ class TenantRequest(HttpRequest):
 
     tenant: Tenant | None
     membership: Membership | None
+    has_failed: bool
 
 
 class TenantMiddleware:
@@ -46,13 +48,20 @@ class TenantMiddleware:
     def __call__(self, request: TenantRequest) -> HttpResponseBase:
         request.tenant = None
         request.membership = None
+        request.has_failed = False
         with use_client_ip(client_ip(request)), _door_for(request):
-            return self.get_response(request)
+            response = self.get_response(request)
+            if request.has_failed and response.status_code >= BAD_REQUEST:
+                transaction.set_rollback(True)
+            return response
 
     def process_exception(self, request: TenantRequest, exception: Exception) -> None:  # noqa: ARG002
-        """Django turns the exception into a response; what the view wrote must not stay."""
-        if request.tenant is not None:
-            transaction.set_rollback(True)
+        """Django turns the exception into a response, so nobody else will see it.
+
+        If that response is an error, what the view wrote must not stay. Some exceptions are
+        only a library's way to redirect; and whoever handles one may still ask the database.
+        """
+        request.has_failed = request.tenant is not None
 
 
 def _door_for(request: TenantRequest) -> AbstractContextManager[Any]:

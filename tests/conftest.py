@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 
+from config import celery  # noqa: F401 - shared tasks belong to this app
 from tenants.db import close_bridge, tenant_transaction
 from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tests import databases
@@ -33,6 +35,12 @@ def _flush(name: str) -> None:
 def worker_id(request: pytest.FixtureRequest) -> str:
     """The xdist worker's name, or `main` without xdist."""
     return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache() -> None:
+    """Rate limits and lock-outs count from nothing in every test."""
+    cache.clear()
 
 
 @pytest.fixture

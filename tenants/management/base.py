@@ -17,7 +17,7 @@ class TenantCommand(BaseCommand):
         parser.add_argument("--tenant", required=True, help="The tenant's short name (slug).")
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        tenant = self._tenant(options["tenant"])
+        tenant = self._tenant(options.pop("tenant"))
         with tenant_transaction(tenant.pk):
             return self.handle_tenant(tenant, *args, **options)
 

@@ -1,0 +1,77 @@
+"""Every route of the product, and what each caller gets there: the table of the access matrix.
+
+A route that is not here fails `tests/tenants/test_routes.py` by name. Objects in a path
+belong to the tenant of owner and staff; another tenant's people and keys must not find them.
+Callers: nobody (not logged in), owner and staff of the tenant, the outsider (an owner
+elsewhere), other_key (an API key of the outsider's tenant, with every scope).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.models import Agent
+from calls.models import Call
+from tests.rows import make_row
+
+CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
+
+
+@dataclass(frozen=True)
+class Route:
+    """The status for each caller, in the order of CALLERS; `path` makes the path's objects."""
+
+    statuses: tuple[int, int, int, int, int]
+    method: str = "GET"
+    path: Callable[[], dict[str, Any]] = dict
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def everyone(status: int, **more: Any) -> Route:
+    """A route that tells callers apart by nothing."""
+    return Route((status,) * 5, **more)
+
+
+def _call() -> dict[str, Any]:
+    return {"public_id": make_row(Call).public_id}
+
+
+ROUTES: dict[str, Route] = {
+    "healthz": everyone(200),
+    "readyz": everyone(200),
+    "docs": everyone(200),
+    "i18n/setlang/": everyone(302, method="POST", data={"language": "en"}),
+    # The API: session or key; a foreign object is not found.
+    "api/v1/schema/": everyone(200),
+    "api/v1/calls/": Route((401, 200, 200, 200, 200)),
+    "api/v1/calls/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_call),
+    "api/v1/calls/<uuid:public_id>/recording/": Route((401, 404, 404, 404, 404), path=_call),
+    # Carriers: their signature counts, not who is logged in.
+    "api/v1/twilio/incoming-call": everyone(403, method="POST"),
+    "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
+    "api/v1/twilio/after-dial/<uuid:public_id>": everyone(403, method="POST", path=_call),
+    # The portal: sessions only, so a key is nobody there.
+    "": Route((302, 200, 200, 200, 302)),
+    "test-call/": Route((302, 200, 200, 200, 302)),
+    "calls/<uuid:public_id>/": Route((302, 200, 200, 404, 302), path=_call),
+    "accounts/tenant/": Route(
+        (302, 404, 404, 404, 302), method="POST", data={"tenant": str(uuid.UUID(int=0))}
+    ),
+    "admin/tenant/": Route((302, 403, 403, 403, 302), method="POST", data={"tenant": ""}),
+}
+
+# Whole families of pages that Django or a library brings.
+OPERATORS_ONLY = "admin/"
+OWN_ACCOUNT_ONLY = "accounts/"
+
+# Media sockets, by path: their handshakes are tested where they are built.
+SOCKETS: dict[str, str] = {
+    "/api/v1/ws/media-stream": "member of the agent's tenant, or a signed widget token",
+    "/api/v1/ws/media-stream/twilio": "single-use signed token",
+}
+
+# Objects whose names must not be read on any page that another tenant's people can open.
+SECRETS: dict[type[Any], str] = {Agent: "name"}
