@@ -36,16 +36,17 @@ PEOPLE = (
 )
 
 
-def demo_seed(*, passwords: Mapping[str, str]) -> Tenant:
-    """Create what is missing of the demo; what exists, people's passwords too, stays as it is.
+def demo_seed(*, passwords: Mapping[str, str], renew: bool = False) -> Tenant:
+    """Create what is missing of the demo; what exists stays as it is.
 
-    `passwords` maps the e-mail address of each of PEOPLE to a first password.
+    `passwords` maps the e-mail address of each of PEOPLE to a first password; with `renew`
+    people who exist get it too.
     """
     with transaction.atomic():
         tenant, _ = Tenant.objects.get_or_create(
             slug=SLUG, defaults={"name": "Spirit Tours", "language": "es"}
         )
-        users = {person: _user(person, passwords[person.email]) for person in PEOPLE}
+        users = {person: _user(person, passwords[person.email], renew) for person in PEOPLE}
         with tenant_transaction(tenant.id):
             for person, user in users.items():
                 if person.role is not None:
@@ -55,12 +56,15 @@ def demo_seed(*, passwords: Mapping[str, str]) -> Tenant:
     return tenant
 
 
-def _user(person: Person, password: str) -> User:
+def _user(person: Person, password: str, renew: bool) -> User:
     user = User.objects.filter(email=person.email).first()
-    if user is not None:
-        return user
-    create = User.objects.create_user if person.role else User.objects.create_superuser
-    return create(person.email, password, name=person.name)
+    if user is None:
+        create = User.objects.create_user if person.role else User.objects.create_superuser
+        return create(person.email, password, name=person.name)
+    if renew:
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return user
 
 
 def _number(agent: Agent) -> None:

@@ -6,20 +6,18 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from config import embedded
 from config.launcher import LauncherError
-from config.launcher.banner import banner
+from config.launcher.banner import LOGIN_FILE, banner
 from config.launcher.preflight import claim_folder, listen
-from config.launcher.schema import is_current, mark
 from config.launcher.supervisor import Console, Part, Runner
-from config.processes import die_with_parent
-from config.settings.env import BASE_DIR, ENV
+from config.settings.env import ENV
 
 READY_SECONDS = 60.0
 COLOURS = {"web": "\x1b[36m", "worker": "\x1b[35m", "beat": "\x1b[33m", "setup": "\x1b[32m"}
@@ -43,19 +41,25 @@ async def launch() -> None:
     try:
         with listen(ENV.HOST, ENV.PORT) as listener:
             environment = servers()
-            prepare(environment, console)
             supervisor = Supervisor(environment, console, listener)
             try:
-                await supervisor.start(ended)
+                supervisor.start_web()  # it reads code for seconds before it needs the database
+                await prepare(environment, console, ended)
+                await supervisor.start_others(ended)
                 if not ended.is_set():
-                    text = banner(address, ENV, ENV.DATA_DIR, time.monotonic() - started)
-                    sys.stdout.write(text + "\n")
-                    sys.stdout.flush()
+                    greet(address, time.monotonic() - started)
                 await supervisor.watch(ended)
             finally:
                 await supervisor.stop(ended)
     finally:
         embedded.leave(ENV.DATA_DIR)
+
+
+def greet(address: str, seconds: float) -> None:
+    """Print the banner in one piece."""
+    with suppress(OSError):
+        sys.stdout.write(banner(address, ENV, ENV.DATA_DIR, seconds) + "\n")
+        sys.stdout.flush()
 
 
 class Ending(asyncio.Event):
@@ -100,28 +104,30 @@ def servers() -> dict[str, str]:
     return environment
 
 
-def prepare(environment: Mapping[str, str], console: Console) -> None:
+async def prepare(environment: Mapping[str, str], console: Console, ended: asyncio.Event) -> None:
     """Migrate and seed, unless the database says that this has been done."""
+    from config.launcher.schema import is_current, mark  # psycopg loads while the web server does
+
     owner_url = (
         environment.get("DATABASE_OWNER_URL") or ENV.DATABASE_OWNER_URL
         or environment.get("DATABASE_URL") or ENV.DATABASE_URL
     )  # fmt: skip
-    if is_current(owner_url) and (ENV.DATA_DIR / "demo.json").exists():
+    if is_current(owner_url) and (ENV.DATA_DIR / LOGIN_FILE).exists():
         return
     console.say("setup", "migrating the database and seeding the demo ...", COLOURS["setup"])
-    result = subprocess.run(
-        [sys.executable, "-m", "config.launcher.prepare"],
-        cwd=BASE_DIR, env=dict(environment), text=True, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=die_with_parent(signal.SIGTERM),
-    )  # fmt: skip
-    lines = result.stdout.strip().splitlines()
-    for line in lines:
-        console.say("setup", line, COLOURS["setup"])
-    if result.returncode != 0:
-        reason = lines[-1] if lines else f"exit code {result.returncode}"
-        raise LauncherError(f"the database could not be prepared: {reason}")
-    mark(owner_url)
+    part = Part("setup", [sys.executable, "-m", "config.launcher.prepare"], COLOURS["setup"])
+    runner = Runner(part, environment, console)
+    work = asyncio.create_task(runner.run_once())
+    end = asyncio.create_task(ended.wait())
+    await asyncio.wait({work, end}, return_when=asyncio.FIRST_COMPLETED)
+    end.cancel()
+    if not work.done():
+        runner.signal(signal.SIGTERM)
+        await runner.wait(part.stop_seconds)
+    elif code := work.result():
+        raise LauncherError(f"the database could not be prepared: {runner.last_word(code)}")
+    else:
+        mark(owner_url)
 
 
 class Supervisor:
@@ -156,29 +162,31 @@ class Supervisor:
         self._runners = [Runner(part, environment, console) for part in parts]
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, ended: asyncio.Event) -> None:
-        """Start the web server first and, when it answers, the others."""
-        web, *others = self._runners
-        self._tasks.append(asyncio.create_task(web.run(), name="web"))
+    def start_web(self) -> None:
+        """Begin with the one that takes longest."""
+        self._start(self._runners[0])
+
+    def _start(self, runner: Runner) -> None:
+        self._tasks.append(asyncio.create_task(runner.run(), name=runner.part.name))
+
+    async def start_others(self, ended: asyncio.Event) -> None:
+        """Start the rest when the web server answers. Raises LauncherError if it does not."""
         ready = asyncio.create_task(answers(ENV.HOST, ENV.PORT))
         end = asyncio.create_task(ended.wait())
-        try:
-            await asyncio.wait(
-                {ready, end, *self._tasks},
-                timeout=READY_SECONDS,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if self._tasks[0].done():
-                self._tasks[0].result()
-            if not (ready.done() or end.done()):
-                raise LauncherError(f"web did not answer within {READY_SECONDS:g} s; see above.")
-        finally:
-            ready.cancel()
-            end.cancel()
+        done, _ = await asyncio.wait(
+            {ready, end, *self._tasks},
+            timeout=READY_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        ready.cancel()
+        end.cancel()
+        for task in done & set(self._tasks):
+            task.result()
+        if not done:
+            raise LauncherError(f"web did not answer within {READY_SECONDS:g} s; see above.")
         if not ended.is_set():
-            self._tasks += [
-                asyncio.create_task(runner.run(), name=runner.part.name) for runner in others
-            ]
+            for runner in self._runners[1:]:
+                self._start(runner)
 
     async def watch(self, ended: asyncio.Event) -> None:
         """Wait for the end. Raises LauncherError when a part cannot be kept running."""

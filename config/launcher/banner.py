@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from calls.providers.registry import describe
-from config.settings.derived import credentials
 from config.settings.env import Environment
 
 LOGIN_FILE = "demo.json"
@@ -46,6 +44,9 @@ def _logins(path: Path, address: str) -> Iterator[str]:
 
 def _providers(env: Environment) -> Iterator[str]:
     """● what a call uses, best first; ○ what it could use, and what that takes."""
+    from calls.providers.registry import describe  # numpy loads while the web server does
+    from config.settings.derived import credentials
+
     statuses = describe(credentials(env))
     for kind, title in (("recogniser", "Hearing"), ("synthesiser", "Voice")):
         entries = [(s.name, s.available, s.reason) for s in statuses if s.kind == kind]

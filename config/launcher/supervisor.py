@@ -47,8 +47,9 @@ class Console:
         label = f"{name:<{self._width}} │ "
         if self._coloured and colour:
             label = f"{colour}{label}{_RESET}"
-        sys.stdout.write(f"{label}{line}\n")
-        sys.stdout.flush()
+        with suppress(OSError):  # `make run | head`, a closed terminal: go on without a reader
+            sys.stdout.write(f"{label}{line}\n")
+            sys.stdout.flush()
 
 
 class Runner:
@@ -67,13 +68,15 @@ class Runner:
         failures = 0
         while not self._stopping:
             started = time.monotonic()
-            code = await self._run_once()
+            code = await self.run_once()
             if self._stopping:
                 return
             ran = time.monotonic() - started
             failures = 1 if ran > STEADY_SECONDS else failures + 1
             if failures >= MOST_FAILURES:
-                raise LauncherError(self._gave_up(code))
+                raise LauncherError(
+                    f"{self.part.name} ended {MOST_FAILURES} times in a row: {self.last_word(code)}"
+                )
             pause = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
             self._say(f"ended by itself ({_in_words(code)}); starting it again in {pause:g} s")
             await asyncio.sleep(pause)
@@ -98,7 +101,8 @@ class Runner:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), KILL_SECONDS)
 
-    async def _run_once(self) -> int:
+    async def run_once(self) -> int:
+        """Start the part, pass on what it says, and return its exit code."""
         self._process = await asyncio.create_subprocess_exec(
             *self.part.command,
             cwd=BASE_DIR,
@@ -130,12 +134,10 @@ class Runner:
     def _say(self, line: str) -> None:
         self._console.say(self.part.name, line, self.part.colour)
 
-    def _gave_up(self, code: int) -> str:
-        words = next((line.strip() for line in reversed(self._last_words) if line.strip()), "")
-        return (
-            f"{self.part.name} ended {MOST_FAILURES} times in a row ({_in_words(code)}). "
-            f"Its last words: {words or 'none'}"
-        )
+    def last_word(self, code: int) -> str:
+        """The last thing that the part said before it ended with `code`."""
+        words = (line.strip() for line in reversed(self._last_words) if line.strip())
+        return next(words, _in_words(code))
 
 
 def _in_words(code: int) -> str:

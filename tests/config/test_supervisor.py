@@ -23,7 +23,7 @@ class Heard(Console):
         self.lines: list[str] = []
         self.news = asyncio.Event()
 
-    def say(self, name: str, line: str, colour: str = "") -> None:  # noqa: ARG002
+    def say(self, name: str, line: str, colour: str = "") -> None:
         self.lines.append(f"{name}: {line}")
         self.news.set()
 

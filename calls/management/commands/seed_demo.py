@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from calls.services.demo import PEOPLE, demo_seed
 
@@ -21,10 +21,14 @@ class Command(BaseCommand):
     help = "Create the demo tenant with its people, agents and numbers, if it is not there."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
-        """Seed with the passwords of the login file, drawn if there is none."""
+        """Seed with the passwords of the login file; without it everybody gets new ones."""
+        if settings.SETTINGS_MODULE == "config.settings.production":
+            raise CommandError("The demo's logins lie open in a file: not in production.")
         path = Path(settings.DATA_DIR) / LOGIN_FILE
-        logins = read_logins(path) or draw_logins()
-        demo_seed(passwords={login["email"]: login["password"] for login in logins})
+        known = read_logins(path)
+        logins = known or draw_logins()
+        passwords = {login["email"]: login["password"] for login in logins}
+        demo_seed(passwords=passwords, renew=not known)
         write_logins(path, logins)
         self.stdout.write(f"The demo tenant is ready; its logins are in {path}")
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+from django.db import OperationalError
+
+from calls.live import live
+from config import health
+
+SECRET = "gsk_" + "aB3dE5gH7jK9" * 4
+
+
+@pytest.fixture
+def findings(client, db):
+    """Ask /readyz; return its status and what each check found."""
+
+    def ask():
+        answer = client.get("/readyz")
+        return answer.status_code, answer.json()["checks"]
+
+    return ask
+
+
+def test_alive_asks_nobody(client):
+    answer = client.get("/healthz")  # without the `db` fixture a query would be an error
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_ready_when_everything_is_there(findings):
+    status, checks = findings()
+    assert status == 200
+    assert set(checks) == {"database", "redis", "migrations", "providers", "calls"}
+    assert all(check["ok"] for check in checks.values())
+    assert checks["database"]["detail"].startswith("PostgreSQL ")
+    assert "embedded" in checks["providers"]["detail"]
+
+
+def test_a_dead_database_makes_it_unready_and_tells_strangers_nothing(
+    findings, monkeypatch, caplog
+):
+    def fail() -> str:
+        raise OperationalError(f"connection refused, password {SECRET}")
+
+    monkeypatch.setattr(health, "_database", fail)
+    with caplog.at_level(logging.ERROR):
+        status, checks = findings()
+    assert status == 503
+    assert checks["database"] | {"took": 0} == {
+        "ok": False, "detail": "cannot be reached; the log says why", "took": 0,
+    }  # fmt: skip
+    assert checks["redis"]["ok"]
+    assert "connection refused" in caplog.text
+
+
+def test_pending_migrations_make_it_unready_until_they_are_applied(findings, monkeypatch):
+    monkeypatch.setattr(health, "_migrated", False)
+    monkeypatch.setattr(
+        "django.db.migrations.executor.MigrationExecutor.migration_plan", lambda *_: ["one"]
+    )
+    status, checks = findings()
+    assert status == 503
+    assert checks["migrations"]["detail"] == "migrations are pending; run manage.py migrate"
+
+
+def test_a_draining_process_takes_itself_out_of_the_balancer(findings, monkeypatch):
+    monkeypatch.setattr(live, "draining", True)
+    status, checks = findings()
+    assert status == 503
+    assert not checks["calls"]["ok"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_only_read(client, db, path):
+    assert client.post(path).status_code == 405
