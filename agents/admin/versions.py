@@ -1,0 +1,304 @@
+"""Agent versions in the back office: edit a draft, its profiles and knowledge; publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.admin import StackedInline
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
+
+from agents.admin.fields import WordsField
+from agents.admin.profile_form import ProfileForm, fieldsets
+from agents.errors import AgentsError
+from agents.models import AgentVersion, KnowledgeEntry
+from agents.models.agent import LANGUAGE_CHOICES
+from agents.profiles import CHANNELS, LANGUAGES, Channel
+from agents.selectors import published_version
+from agents.services import version_diff, version_publish, version_roll_back, version_save
+from tenants.admin import TenantModelAdmin
+
+if TYPE_CHECKING:
+    VersionModelForm = forms.ModelForm[AgentVersion]
+    EntryModelForm = forms.ModelForm[KnowledgeEntry]
+else:
+    VersionModelForm = EntryModelForm = forms.ModelForm
+
+
+class VersionForm(VersionModelForm):
+    """The version's own texts; the greeting is one field per language."""
+
+    languages = forms.MultipleChoiceField(
+        choices=LANGUAGE_CHOICES,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        label=gettext_lazy("Languages"),
+    )
+    greeting_es = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        label=gettext_lazy("Greeting in Spanish"),
+        help_text=gettext_lazy("What it says first. Empty: the caller speaks first."),
+    )
+    greeting_en = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        label=gettext_lazy("Greeting in English"),
+        help_text=gettext_lazy("What it says first. Empty: the caller speaks first."),
+    )
+
+    class Meta:
+        model = AgentVersion
+        fields = ("prompt", "languages", "notes")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for language in LANGUAGES:
+            self.initial[f"greeting_{language}"] = self.instance.greeting.get(language, "")
+
+    def clean(self) -> dict[str, Any]:
+        """Put the greetings together, of the languages that are spoken."""
+        cleaned = super().clean() or {}
+        self.instance.greeting = {
+            language: cleaned.get(f"greeting_{language}", "")
+            for language in cleaned.get("languages", ())
+        }
+        return cleaned
+
+
+class EntryForm(EntryModelForm):
+    """One knowledge entry; lists are written with commas."""
+
+    tags = WordsField(required=False, help_text=gettext_lazy("Separated by commas."))
+    collect = WordsField(
+        required=False,
+        label=gettext_lazy("Ask the caller for"),
+        help_text=gettext_lazy(
+            "After the answer, in this order: name, phone, date, people, number."
+        ),
+    )
+
+    class Meta:
+        model = KnowledgeEntry
+        fields = (
+            "question", "phrasings", "answer", "language", "tags", "collect", "closing", "position",
+        )  # fmt: skip
+
+
+class KnowledgeInline(StackedInline):  # type: ignore[misc]
+    """What the version knows."""
+
+    model = KnowledgeEntry
+    form = EntryForm
+    extra = 0
+    tab = True
+    collapsible = True
+    ordering = ("position", "id")
+
+    def _may_edit(self, obj: AgentVersion | None) -> bool:
+        return obj is None or obj.is_draft
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only to a draft."""
+        return self._may_edit(obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only of a draft."""
+        return self._may_edit(obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only from a draft."""
+        return self._may_edit(obj)
+
+
+@admin.register(AgentVersion)
+class AgentVersionAdmin(TenantModelAdmin):
+    """A draft can be edited; what was published is only shown."""
+
+    form = VersionForm
+    list_display = ("__str__", "state", "published_at", "created_by", "notes")
+    list_filter = ("state", "agent")
+    list_select_related = ("agent", "created_by")
+    fields = ("prompt", "languages", "greeting_es", "greeting_en", "notes")
+    inlines = (KnowledgeInline,)
+    actions_detail = (
+        "edit_browser", "edit_twilio", "edit_telnyx", "show_diff", "publish", "roll_back",
+    )  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Drafts are made from the agent's page."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only drafts change."""
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (not isinstance(obj, AgentVersion) or obj.is_draft)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only drafts go."""
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and isinstance(obj, AgentVersion) and obj.is_draft
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A version that cannot change shows what it holds, not a form."""
+        if obj is None or obj.is_draft:
+            return self.fields
+        return ("state", "published_at", "prompt", "languages", "greeting", "notes")
+
+    def save_model(self, request: HttpRequest, obj: AgentVersion, form: Any, change: bool) -> None:
+        version_save(
+            version=obj,
+            actor=cast(Any, request.user),
+            prompt=obj.prompt,
+            languages=obj.languages,
+            greeting=obj.greeting,
+            notes=obj.notes,
+        )
+
+    # --- profiles -------------------------------------------------------------------------
+
+    @action(description=gettext_lazy("Browser profile"), icon="language")  # type: ignore[untyped-decorator]
+    def edit_browser(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Settings for calls from a web page."""
+        return self._edit_profile(request, object_id, "browser")
+
+    @action(description=gettext_lazy("Twilio profile"), icon="call")  # type: ignore[untyped-decorator]
+    def edit_twilio(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Settings for calls over Twilio."""
+        return self._edit_profile(request, object_id, "twilio")
+
+    @action(description=gettext_lazy("Telnyx profile"), icon="call")  # type: ignore[untyped-decorator]
+    def edit_telnyx(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Settings for calls over Telnyx."""
+        return self._edit_profile(request, object_id, "telnyx")
+
+    def _edit_profile(self, request: HttpRequest, object_id: str, channel: Channel) -> HttpResponse:
+        version = self._version(request, object_id)
+        stored = version.profile(channel).model_dump(mode="json")
+        sent = request.POST if request.method == "POST" and version.is_draft else None
+        form = ProfileForm(sent, stored=stored, editable=version.is_draft)
+        if form.is_valid():
+            self._save_profile(request, version, channel, form)
+            if "_continue" in request.POST:
+                return HttpResponseRedirect(request.path)
+            return HttpResponseRedirect(_page(version))
+        return self._profile_page(request, version, channel, form)
+
+    def _save_profile(
+        self, request: HttpRequest, version: AgentVersion, channel: Channel, form: ProfileForm
+    ) -> None:
+        assert form.profile is not None  # noqa: S101 - a valid form has one
+        changed = CHANNELS if form.cleaned_data["all_channels"] else (channel,)
+        profile = form.profile.model_dump(mode="json")
+        version_save(
+            version=version,
+            actor=cast(Any, request.user),
+            profiles={**version.profiles, **dict.fromkeys(changed, profile)},
+        )
+        names = ", ".join(changed)
+        messages.success(request, _("The profile was saved for: %(names)s.") % {"names": names})
+
+    def _profile_page(
+        self, request: HttpRequest, version: AgentVersion, channel: Channel, form: ProfileForm
+    ) -> HttpResponse:
+        shown = helpers.AdminForm(cast(Any, form), fieldsets(), {}, (), model_admin=self)
+        title = _("%(channel)s profile of %(version)s")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title % {"channel": channel.capitalize(), "version": version},
+            "adminform": shown,
+            "object_id": str(version.pk),
+            "original": version,
+            "is_popup": False,
+            "to_field": None,
+            "media": self.media + shown.media,
+            "inline_admin_formsets": [],
+            "errors": helpers.AdminErrorList(cast(Any, form), []),
+            "preserved_filters": "",
+            "show_delete": False,
+            "show_save_and_add_another": False,
+        }
+        page: HttpResponse = self.render_change_form(
+            request, context, add=False, change=True, obj=version
+        )
+        return page
+
+    # --- publishing -----------------------------------------------------------------------
+
+    @action(description=gettext_lazy("Differences"), icon="difference")  # type: ignore[untyped-decorator]
+    def show_diff(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What differs from the version that takes calls now."""
+        version = self._version(request, object_id)
+        return self._confirm_page(request, version, _("Differences"), button=None)
+
+    @action(description=gettext_lazy("Publish"), icon="publish")  # type: ignore[untyped-decorator]
+    def publish(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what will change, then let the draft take calls."""
+        return self._confirmed(
+            request, object_id, _("Publish"), version_publish, _("Version %(number)d takes calls.")
+        )
+
+    @action(description=gettext_lazy("Roll back to this"), icon="history")  # type: ignore[untyped-decorator]
+    def roll_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what will change, then let a retired version take calls again."""
+        return self._confirmed(
+            request, object_id, _("Roll back"), version_roll_back,
+            _("Version %(number)d takes calls again."),
+        )  # fmt: skip
+
+    def _confirmed(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        title: str,
+        service: Callable[..., AgentVersion],
+        done: str,
+    ) -> HttpResponse:
+        """A page to look at on GET; the deed on POST."""
+        version = self._version(request, object_id)
+        if request.method != "POST":
+            return self._confirm_page(request, version, title, button=title)
+        try:
+            service(version=version, actor=request.user)
+        except (AgentsError, ValidationError) as error:
+            for text in getattr(error, "messages", [str(error)]):
+                messages.error(request, text)
+        else:
+            messages.success(request, done % {"number": version.number})
+        return HttpResponseRedirect(_page(version))
+
+    def _confirm_page(
+        self, request: HttpRequest, version: AgentVersion, title: str, button: str | None
+    ) -> HttpResponse:
+        current = published_version(version.agent)
+        differences = version_diff(current, version) if current is not None else []
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{title}: {version}",
+            "opts": self.opts,
+            "version": version,
+            "current": current,
+            "differences": differences,
+            "button": button,
+            "back": _page(version),
+        }
+        return TemplateResponse(request, "admin/agents/version_confirm.html", context)
+
+    def _version(self, request: HttpRequest, object_id: str) -> AgentVersion:
+        version = self.get_object(request, object_id)
+        if not isinstance(version, AgentVersion):
+            raise Http404(_("There is no such version in the selected tenant."))
+        return version
+
+
+def _page(version: AgentVersion) -> str:
+    return reverse("admin:agents_agentversion_change", args=[version.pk])

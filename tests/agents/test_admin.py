@@ -1,0 +1,264 @@
+"""The back office's pages of agents: edit, refuse with reasons, publish, roll back."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from agents.admin.profile_form import ProfileForm, fieldsets, paths
+from agents.models import Agent, AgentVersion, KnowledgeEntry
+from agents.profiles import ChannelProfile, default_profile
+from agents.selectors import draft_version, published_version
+from agents.services import agent_create, seed_demo_agents, version_draft
+from tenants.db import tenant_transaction
+from tenants.middleware import OPERATOR_TENANT
+from tenants.models import AuditEntry
+
+
+@pytest.fixture
+def office(login, operator, tenant):
+    """The operator's client, inside `tenant`."""
+    client = login(operator)
+    session = client.session
+    session[OPERATOR_TENANT] = tenant.pk
+    session.save()
+    return client
+
+
+@pytest.fixture
+def draft(tenant, owner):
+    with tenant_transaction(tenant.id):
+        agent = agent_create(tenant=tenant, actor=owner, name="Andrea", slug="andrea")
+        version = draft_version(agent)
+        KnowledgeEntry.objects.create(
+            version=version, language="es", question="¿Cuánto?", answer="Cien."
+        )
+    return version
+
+
+def change_page(version):
+    return reverse("admin:agents_agentversion_change", args=[version.pk])
+
+
+def action(version, name):
+    return reverse(f"admin:agents_agentversion_{name}", args=[version.pk])
+
+
+def posted(page):
+    """The fields of a form as a browser would send them back unchanged."""
+    bound = list(page.context["adminform"].form)
+    for inline in page.context["inline_admin_formsets"]:
+        bound += list(inline.formset.management_form)
+        bound += [field for row in inline.formset.initial_forms for field in row]
+    values = {field.html_name: (field.field, field.value()) for field in bound}
+    return {
+        name: "on" if value is True else field.prepare_value(value)
+        for name, (field, value) in values.items()
+        if value is not None and value is not False
+    }
+
+
+def in_tenant_of(version, function):
+    with tenant_transaction(version.tenant_id):
+        return function()
+
+
+# --- agents -------------------------------------------------------------------------------
+
+
+def test_an_agent_made_in_the_back_office_has_a_draft_to_edit(office, tenant):
+    page = office.post(
+        reverse("admin:agents_agent_add"),
+        {"name": "Sol", "slug": "sol", "language": "en", "is_active": "on"},
+    )
+    assert page.status_code == 302
+    with tenant_transaction(tenant.id):
+        agent = Agent.objects.get(slug="sol")
+        draft = draft_version(agent)
+    opened = office.get(reverse("admin:agents_agent_open_draft", args=[agent.pk]))
+    assert opened.url == change_page(draft)
+
+
+def test_the_list_shows_which_version_takes_calls(office, tenant):
+    with tenant_transaction(tenant.id):
+        seed_demo_agents(tenant)
+    page = office.get(reverse("admin:agents_agent_changelist"))
+    assert [re.sub("<.*?>", "", str(r)) for r in page.context["cl"].result_list] == [
+        "Andrea",
+        "Grace",
+    ]
+    assert page.status_code == 200
+
+
+def test_an_agent_is_renamed_and_cannot_be_deleted(office, draft):
+    address = reverse("admin:agents_agent_change", args=[draft.agent_id])
+    page = office.get(address)
+    office.post(address, posted(page) | {"name": "Luz", "is_active": "on"})
+    assert in_tenant_of(draft, lambda: Agent.objects.get().name) == "Luz"
+    assert office.post(reverse("admin:agents_agent_delete", args=[draft.agent_id])).status_code == (
+        403
+    )
+
+
+# --- versions -----------------------------------------------------------------------------
+
+
+def test_a_draft_is_saved_with_its_knowledge(office, draft):
+    page = office.get(change_page(draft))
+    assert page.status_code == 200
+    data = posted(page) | {
+        "prompt": "Eres Andrea.",
+        "greeting_es": "Hola.",
+        "knowledge-0-answer": "Doscientos.",
+        "knowledge-0-tags": "precio, costo",
+    }
+    saved = office.post(change_page(draft), data)
+    assert saved.status_code == 302, saved.context["errors"]
+    draft = in_tenant_of(draft, AgentVersion.objects.get)
+    known = in_tenant_of(draft, KnowledgeEntry.objects.get)
+    assert (draft.prompt, draft.greeting) == ("Eres Andrea.", {"es": "Hola."})
+    assert (known.answer, known.tags) == ("Doscientos.", ["precio", "costo"])
+
+
+def test_a_slot_that_cannot_be_asked_for_is_refused_at_its_field(office, draft):
+    data = posted(office.get(change_page(draft))) | {"knowledge-0-collect": "name, shoe"}
+    page = office.post(change_page(draft), data)
+    row = page.context["inline_admin_formsets"][0].formset.forms[0]
+    assert row.errors["collect"] == [
+        "'shoe' cannot be asked for; known are name, phone, date, people, number"
+    ]
+
+
+def test_what_is_published_is_shown_and_not_changed(office, tenant):
+    with tenant_transaction(tenant.id):
+        version = published_version(seed_demo_agents(tenant)[0])
+    page = office.get(change_page(version))
+    assert page.status_code == 200
+    assert b'name="_save"' not in page.content
+    refused = office.post(change_page(version), {"prompt": "Other."})
+    assert refused.status_code == 403
+    profile = office.get(action(version, "edit_twilio"))
+    assert b'name="_save"' not in profile.content
+    assert profile.context["adminform"].form.fields["voice__speed"].disabled
+    office.post(action(version, "edit_twilio"), {"voice__speed": "2"})
+    stored = in_tenant_of(version, lambda: AgentVersion.objects.get(pk=version.pk))
+    assert (stored.prompt, stored.profiles) == (version.prompt, version.profiles)
+
+
+def test_publishing_shows_the_differences_first_and_acts_on_post_only(office, tenant, owner):
+    with tenant_transaction(tenant.id):
+        agent = seed_demo_agents(tenant)[0]
+        first = published_version(agent)
+        second = version_draft(agent=agent, actor=owner)
+        AgentVersion.objects.filter(pk=second.pk).update(prompt="Otra.")
+    page = office.get(action(second, "publish"))
+    assert [d.path for d in page.context["differences"]] == ["prompt"]
+    assert in_tenant_of(first, lambda: published_version(agent)) == first
+    office.post(action(second, "publish"))
+    assert in_tenant_of(first, lambda: published_version(agent)) == second
+    office.post(action(first, "roll_back"))
+    assert in_tenant_of(first, lambda: published_version(agent)) == first
+    deeds = in_tenant_of(
+        first, lambda: list(AuditEntry.objects.filter(is_operator=True).values_list("action"))
+    )
+    assert ("agent.version_published",) in deeds
+    assert ("agent.version_rolled_back",) in deeds
+
+
+def test_a_draft_that_is_not_ready_is_not_published_and_says_why(office, draft):
+    page = office.post(action(draft, "publish"), follow=True)
+    assert "the prompt is empty; the greeting in &#x27;es&#x27; is missing" in page.content.decode()
+    assert in_tenant_of(draft, lambda: published_version(draft.agent)) is None
+
+
+@pytest.mark.parametrize("name", ["edit_twilio", "publish", "roll_back", "show_diff"])
+def test_a_version_of_another_tenant_is_not_found(name, office, other_tenant, owner):
+    with tenant_transaction(other_tenant.id):
+        agent = agent_create(tenant=other_tenant, actor=owner, name="X", slug="x")
+        foreign = draft_version(agent)
+    assert office.get(action(foreign, name)).status_code == 404
+    assert office.post(action(foreign, name), {"voice__speed": "2"}).status_code == 404
+
+
+# --- profiles -----------------------------------------------------------------------------
+
+
+def test_every_setting_has_a_field_in_exactly_one_tab():
+    names = [name for _title, options in fieldsets() for name in options["fields"]]
+    assert sorted(names) == sorted(["all_channels", *(path for path, _ in paths(ChannelProfile))])
+
+
+def test_every_number_says_what_is_allowed_and_what_is_usual():
+    form = ProfileForm(stored=default_profile("es").model_dump(mode="json"), editable=True)
+    assert form.fields["transcriber__turns__vad_threshold"].help_text == (
+        "Speech probability from which it counts as speech. 0.05 to 0.95; default 0.5."
+    )
+    assert form.fields["transcriber__turns__endpointing_min"].help_text.endswith(
+        "50 to 5000 ms; default 400 ms."
+    )
+    assert all(field.help_text for field in form.fields.values())
+
+
+def test_a_profile_sent_back_unchanged_is_the_same_profile(office, draft):
+    page = office.get(action(draft, "edit_twilio"))
+    saved = office.post(action(draft, "edit_twilio"), posted(page))
+    assert saved.status_code == 302
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    assert stored.profiles == draft.profiles
+
+
+def test_a_profile_is_saved_for_one_channel_or_for_all(office, draft):
+    data = posted(office.get(action(draft, "edit_twilio"))) | {
+        "voice__speed": "1.25",
+        "voice__lexicon": "Spirit = espírit\nTour = tur",
+        "functions__transfer_targets": "Ventas = +52 55 5512 3456 (reservas)",
+        "transcriber__turns__backchannels": "ajá\nmhm",
+    }
+    office.post(action(draft, "edit_twilio"), data)
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    profile = stored.profile("twilio")
+    assert (profile.voice.speed, stored.profile("browser").voice.speed) == (1.25, 1.0)
+    assert profile.voice.lexicon == {"Spirit": "espírit", "Tour": "tur"}
+    assert profile.functions.transfer_targets[0].number == "+525555123456"
+    assert profile.transcriber.turns.backchannels == ("ajá", "mhm")
+    office.post(action(draft, "edit_twilio"), data | {"all_channels": "on"})
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    assert stored.profiles["browser"] == stored.profiles["telnyx"] == stored.profiles["twilio"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("transcriber__turns__vad_threshold", "1.5", "vad_threshold is '1.5'; allowed is 0.05 to"),
+        ("model__max_tokens", "many", "max_tokens is 'many'; allowed is a whole number, 32 to"),
+        ("model__max_tokens", "", "max_tokens is ''; allowed is a whole number, 32 to 4096"),
+        ("functions__transfer_targets", "Ventas = 12", "'12' is not an international number"),
+        ("functions__transfer_targets", "Ventas", "name = +"),
+        ("voice__lexicon", "Spirit", "Spirit"),
+        ("transcriber__turns__endpointing_min", "3000", "it may not exceed endpointing_max"),
+    ],
+)
+def test_a_bad_value_is_refused_at_its_field_with_the_reason(field, value, reason, office, draft):
+    data = posted(office.get(action(draft, "edit_twilio"))) | {field: value}
+    page = office.post(action(draft, "edit_twilio"), data)
+    assert page.status_code == 200
+    errors = page.context["adminform"].form.errors
+    assert list(errors) == [field]
+    assert reason in errors[field][0]
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    assert stored.profiles == draft.profiles
+
+
+def test_without_a_selected_tenant_nothing_is_shown(login, operator, draft):
+    client = login(operator)
+    assert client.get(change_page(draft)).status_code == 302
+    assert client.get(action(draft, "edit_twilio")).status_code == 404
+
+
+def test_staff_of_the_tenant_are_no_operators(login, staff, draft):
+    client = login(staff)
+    assert client.get(change_page(draft)).status_code == 302
+    assert client.post(action(draft, "publish")).status_code == 302
+    assert in_tenant_of(draft, lambda: published_version(draft.agent)) is None
