@@ -66,6 +66,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = self.email.lower()
         super().save(*args, **kwargs)
 
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower()
+
     def get_full_name(self) -> str:
         """The person's name, or the e-mail address where none was given."""
         return self.name or self.email

@@ -187,7 +187,7 @@ def test_a_forged_foreign_key_is_refused(tenant, other_tenant, model, name):
 def insert_unchecked(row: TenantOwned) -> None:
     """Past the model's own check, as a careless bulk loader would."""
     row.claim_tenant()
-    type(row)._base_manager._insert(
+    type(row)._base_manager._insert(  # type: ignore[attr-defined]
         [row],
         fields=[f for f in row._meta.local_concrete_fields if not f.primary_key],
         using="default",

@@ -61,9 +61,9 @@ class Members(TenantAPIView):
 
     def post(self, request: Request) -> Response:
         audit.record(action="api.written", actor=actor_of(request))
-        if request.data.get("then") == "invalid":
+        if request.POST.get("then") == "invalid":
             raise ValidationError("no")
-        if request.data.get("then") == "error":
+        if request.POST.get("then") == "error":
             raise RuntimeError("broken")
         return Response(status=201)
 
