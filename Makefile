@@ -4,7 +4,8 @@
 #   make test     the whole test suite                        (ONLY=tests/voice, ARGS="-k name")
 #   make check    style, types, floors, templates, migrations, house rules
 #   make bench    the figures of docs/performance.md          (ONLY=voice)
-#   make call     a simulated caller telephones the server    (CARRIER, AGENT, SCRIPT, ARGS)
+#   make call     a simulated caller telephones the server    (CARRIER=browser, AGENT=Grace,
+#                 SCRIPT=file, BARGE_IN=seconds, LOSS=percent, JITTER=ms, ARGS="--help")
 #   make lock     write requirements*.txt anew from pyproject.toml
 #   make clean    remove the virtual environment and caches, never data
 
@@ -38,7 +39,9 @@ bench: $(VENV)/.dev
 
 call: $(VENV)/.run
 	@$(PY) manage.py simulate_call $(if $(CARRIER),--carrier $(CARRIER)) $(if $(AGENT),--agent "$(AGENT)") \
-		$(if $(SCRIPT),--script "$(SCRIPT)") $(if $(PORT),--port $(PORT)) $(ARGS)
+		$(if $(SCRIPT),--script "$(SCRIPT)") $(if $(PORT),--port $(PORT)) \
+		$(if $(BARGE_IN),--barge-in $(BARGE_IN)) $(if $(LOSS),--packet-loss $(LOSS)) \
+		$(if $(JITTER),--jitter $(JITTER)) $(ARGS)
 
 lock: $(VENV)/.dev
 	@$(PY) config/bootstrap.py --lock

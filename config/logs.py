@@ -15,7 +15,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from config.masking import mask_value
 from tenants.context import maybe_tenant_id
 
-_NOISE = ("_record", "_from_structlog", "color_message")
+_NOISE = ("_record", "_from_structlog", "color_message", "request", "server_time")
 
 
 def configuration(*, level: str, form: str) -> dict[str, Any]:
