@@ -15,7 +15,6 @@ http = get_asgi_application()
 from calls import sockets  # noqa: E402 - models can be imported only now
 from calls.live import live  # noqa: E402
 from calls.startup import warm_up_in_background  # noqa: E402
-from config import celery  # noqa: E402, F401 - tasks are sent from here
 
 
 async def socket(scope: Any, receive: Any, send: Any) -> None:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import api, celery, health  # noqa: F401 - tasks are sent from here
+from config import api, health
 
 urlpatterns = [
     path("healthz", health.healthz),

@@ -11,6 +11,7 @@ import pytest
 from django.test import AsyncClient
 
 from agents.models import Agent, AgentVersion, KnowledgeEntry
+from agents.profiles import Language
 from agents.selectors import draft_version
 from agents.services import agent_create, version_publish, version_save
 from calls import live as live_module
@@ -34,13 +35,14 @@ class Desk:
     number: str
 
 
-def staff_desk(tenant: Tenant, number: str, *, language: str = "es", **profile: Any) -> Desk:
+def staff_desk(tenant: Tenant, number: str, *, language: Language = "es", **profile: Any) -> Desk:
     """Publish an agent and give it a number. `profile` changes groups of all its channels."""
     with tenant_transaction(tenant.id):
         agent = agent_create(
             tenant=tenant, actor="tests", name="Andrea", slug="andrea", language=language
         )
         draft = draft_version(agent)
+        assert draft is not None
         profiles = {
             channel: {**settings, **profile} for channel, settings in draft.profiles.items()
         }

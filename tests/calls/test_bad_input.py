@@ -19,6 +19,7 @@ from tenants.db import run_in_tenant
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK, Phone, on_a_script
 from tests.calls.sockets import SILENT, connected, media
+from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,9 +66,7 @@ async def bystander(other_desk, token_of, quiet):
     heard = len(phone.socket.sent)
     phone.talk(400)
     phone.talk(400, aloud=False)
-    async with asyncio.timeout(10):
-        while len(phone.socket.sent) == heard:  # noqa: ASYNC110 - no bell rings
-            await asyncio.sleep(0.01)
+    await until(lambda: len(phone.socket.sent) > heard)
     phone.stop()
     assert (await phone.over())["code"] == 1000
     await quiet.writer.drained(5)
@@ -88,9 +87,7 @@ async def dialled(desk, token_of):
 
 async def ending(desk, quiet):
     """How the desk's call ended, and what is on record about its media."""
-    async with asyncio.timeout(5):
-        while not await rows(desk, Call, state="ended"):  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.02)
+    await until(lambda: rows(desk, Call, state="ended"))
     (call,) = await rows(desk, Call)
     events = await rows(desk, CallEvent, name__startswith="media_")
     return call.end_reason, {event.name: event.data for event in events}
@@ -150,9 +147,7 @@ async def test_simultaneous_sockets_for_a_token_make_one_call(desk, token_of, qu
     phones = [Phone(application) for _ in range(5)]
     for phone in phones:
         phone.start(SID, token)
-    async with asyncio.timeout(10):
-        while sum(phone.task.done() for phone in phones) < 4:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: sum(phone.task.done() for phone in phones) == 4)
     (winner,) = [phone for phone in phones if not phone.task.done()]
     assert {phone.socket.close["code"] for phone in phones if phone is not winner} == {4401}
     winner.stop()

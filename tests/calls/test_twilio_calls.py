@@ -14,6 +14,7 @@ from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import ring_form, staff_desk
 from tests.calls.phone import QUICK, Phone, on_a_script
+from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +84,8 @@ async def test_rows_appear_while_the_call_runs(desk, dial):
     await phone.hears()
     phone.talk(400)
     phone.talk(400, aloud=False)
-    await until_stored(desk, lambda turns: [t.role for t in turns][:2] == ["agent", "caller"])
+    await until(lambda: rows(desk, Utterance, role="caller"))
+    assert [turn.role for turn in await rows(desk, Utterance)][:2] == ["agent", "caller"]
     call = await the_call(desk)
     assert call.state == "live"
     names = {event.name for event in await rows(desk, CallEvent)}
@@ -91,12 +93,6 @@ async def test_rows_appear_while_the_call_runs(desk, dial):
     assert "transcript_partial" not in names
     phone.stop()
     await phone.over()
-
-
-async def until_stored(desk, fits, seconds=5):
-    async with asyncio.timeout(seconds):
-        while not fits(await rows(desk, Utterance)):  # noqa: ASYNC110 - the database rings no bell
-            await asyncio.sleep(0.05)
 
 
 async def test_providers_and_figures_are_on_the_ended_call(desk, dial, quiet):

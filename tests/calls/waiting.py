@@ -1,0 +1,20 @@
+"""Waiting for something that rings no bell, such as a row in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+async def until(fits: Callable[[], Any], seconds: float = 10) -> Any:
+    """Ask again and again until the answer is true, and give it; TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = fits()
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                return answer
+            await asyncio.sleep(0.01)
