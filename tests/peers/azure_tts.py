@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,8 +147,10 @@ class AzureVoices:
             self.turn_over.set()
 
     async def _answer(self, connection: ServerConnection, turn: str, request: Request) -> None:
-        with suppress(ConnectionClosed):  # interrupted: the client hangs up
+        try:
             await self._turn(connection, turn, request)
+        except ConnectionClosed:  # a client that stops speaking hangs up
+            self.interrupted += 1
 
     async def _turn(self, connection: ServerConnection, turn: str, request: Request) -> None:
         try:
