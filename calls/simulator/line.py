@@ -42,19 +42,21 @@ class Utterance:
     """One thing said. Times are the caller's clock, in seconds, set while it is spoken."""
 
     frames: list[bytes]
+    first_speech_frame: int
     last_speech_frame: int
-    started: float = 0.0
+    started: float = 0.0  # when the first frame with speech in it was sent
     ended: float = 0.0  # when the last frame with speech in it was sent
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def utterance(pcm: bytes, sample_rate: int) -> Utterance:
-    """Cut a clip of PCM16 into frames and find where its speech ends."""
+    """Cut a clip of PCM16 into frames and find where its speech starts and ends."""
     size = int(sample_rate * FRAME_SECONDS) * 2
     padded = pcm + bytes(-len(pcm) % size)
     frames = [padded[at : at + size] for at in range(0, len(padded), size)]
     spoken = [number for number, frame in enumerate(frames) if level(frame) > SPEECH_LEVEL]
-    return Utterance(frames, spoken[-1] if spoken else len(frames) - 1)
+    first, last = (spoken[0], spoken[-1]) if spoken else (0, len(frames) - 1)
+    return Utterance(frames, first, last)
 
 
 def level(pcm: bytes) -> float:
@@ -114,7 +116,8 @@ class Line:
     def _note(self, words: Utterance) -> None:
         """Keep count of what of `words` has been sent by now."""
         now = self.clock()
-        words.started = words.started or now
+        if self._said == words.first_speech_frame:
+            words.started = now
         if self._said == words.last_speech_frame:
             words.ended = now
         self._said += 1

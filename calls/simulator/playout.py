@@ -35,6 +35,7 @@ class Stretch:
     start: float
     end: float
     sound: bytearray
+    cleared: bool = False  # it ended because it was thrown away, not because no more came
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ class PlayoutBuffer:
         if self.stretches and self.plays_until > now:
             last = self.stretches[-1]
             del last.sound[max(0, self.coding.offset(now - last.start)) :]
-            last.end = now
+            last.end, last.cleared = now, True
         waiting = [name for _, name in self._marks]
         self._marks.clear()
         return waiting
@@ -87,9 +88,10 @@ class PlayoutBuffer:
         """Seconds of silence between stretches, where it was no more than `longest`.
 
         Longer ones are taken for pauses between turns, shorter ones for sound that came late.
+        After a clear the agent was to be silent.
         """
         pairs = zip(self.stretches, self.stretches[1:], strict=False)
-        gaps = (later.start - earlier.end for earlier, later in pairs)
+        gaps = (late.start - early.end for early, late in pairs if not early.cleared)
         return [gap for gap in gaps if 0 < gap <= longest]
 
     def heard(self, since: float, until: float) -> bytes:

@@ -71,7 +71,7 @@ class Witness:
 
     def __init__(self, dialled: Dialled, on_turn: Callable[[Utterance], None]) -> None:
         self._dialled, self._on_turn = dialled, on_turn
-        self._seen = 0
+        self._seen = -1
         self.call: Call | None = None
 
     async def watch(self, *, carrier_id: str = "", public_id: str = "") -> None:

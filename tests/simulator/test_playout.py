@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from calls.simulator.playout import PlayoutBuffer
+from calls.simulator.playout import PCM16, PlayoutBuffer
 
 SECOND = b"\x01" * 8000
 
@@ -33,6 +33,22 @@ def test_clear_gives_back_every_waiting_mark_and_stops_the_sound():
     assert buffer.clear(1.0) == ["one", "two"]
     assert buffer.plays_until == 1.0
     assert buffer.due(9.0) == []
+
+
+def test_silence_after_a_clear_is_no_gap():
+    buffer = PlayoutBuffer()
+    buffer.receive(1.0, SECOND)
+    buffer.clear(1.5)
+    buffer.receive(1.9, SECOND)
+    assert buffer.gaps() == []
+
+
+def test_sixteen_bit_sound_is_measured_in_samples():
+    buffer = PlayoutBuffer(PCM16)
+    buffer.receive(1.0, b"\x01\x02" * 8000)
+    assert buffer.plays_until == 1.5
+    buffer.clear(1.25)
+    assert buffer.heard(1.0, 1.5) == b"\x01\x02" * 4000 + bytes(8000)
 
 
 def test_clear_when_all_was_played_takes_nothing_back():

@@ -167,7 +167,8 @@ async def by_browser(
 
 def show(screen: Screen, turn: Utterance) -> None:
     """A turn that was stored: what was said, and where the time before it went."""
-    screen.waterfall(turn.metrics)
+    if turn.role == Utterance.Role.AGENT:
+        screen.waterfall(turn.metrics)
     screen.turn(
         role=turn.role,
         text=turn.heard_text or turn.text,
