@@ -26,7 +26,6 @@ from calls.voice.ports import (
     Action,
     Conversation,
     ConversationItem,
-    HandOff,
     HangUp,
     SendDtmf,
     Store,
@@ -379,10 +378,9 @@ class Floor:
         self.outcome = action
         if isinstance(action, HangUp):
             self.end(EndReason.of(action.reason, EndReason.AGENT_HUNG_UP))
-        elif isinstance(action, Transfer):
-            self.end(EndReason.TRANSFERRED)
-        elif isinstance(action, HandOff):
-            self.end(EndReason.HANDED_OFF)
+        else:
+            transferred = isinstance(action, Transfer)
+            self.end(EndReason.TRANSFERRED if transferred else EndReason.HANDED_OFF)
 
     def end(self, reason: EndReason) -> None:
         """The call is over, now."""

@@ -32,7 +32,7 @@ _DIGITS = _words(
 )
 _SPOKEN_SIGNS = frozenset({"at", "dot", "underscore", "dash", "hyphen", "arroba", "punto", "guion"})
 _DICTATION_TOPIC = re.compile(
-    r"\b(number|phone|telephone|mobile|e ?mail|address|spell(ed|ing)?|code|reference|"
+    r"\b(number|phone|telephone|mobile|e[ -]?mail|address|spell(ed|ing)?|code|reference|"
     r"numero|telefono|movil|celular|correo|direccion|deletre\w*|se escribe|codigo|referencia)\b"
 )
 _NAME_SPELLING = re.compile(r"\b(spell|deletre|letter by letter|letra por letra)")
@@ -40,6 +40,7 @@ _COMPLETE_ADDRESS = re.compile(
     r"\S+@\S+\.\w{2,}\W*$|(\bat\b|\barroba\b).*\b(dot|punto)\s+(com|net|org|es|mx|ar|co|cl|pe|edu|io)$"
 )
 _COMPLETE_DIGITS = 9
+_SPELLED = 3  # digits or letters in a row, whatever the talk is about; "seven thirty" is a time
 
 _DANGLING = {
     "en": _words(
@@ -73,7 +74,8 @@ def is_dictating(text: str, question: str) -> bool:
     run = _symbols_at_end(words)
     if _digits_in(run) >= _COMPLETE_DIGITS:
         return False
-    if len(run) >= 2 or _NAME_SPELLING.search(plain(question)):
+    spelled = sum(word not in _SPOKEN_SIGNS for word in run)
+    if spelled >= _SPELLED or _NAME_SPELLING.search(plain(question)):
         return True
     return bool(_DICTATION_TOPIC.search(plain(text)) or _DICTATION_TOPIC.search(plain(question)))
 

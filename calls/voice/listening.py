@@ -175,7 +175,7 @@ class CallerSide:
             self._floor.cue(Cue.BARGE_IN)
         self._floor.cue(Cue.CALLER_WORDS)
         self._endpoint.cancel()
-        self._keys.set(now if digit == "#" else now + KEYS_GAP)
+        self._keys.set(now + self._delay())
 
     def _understood(self) -> None:
         self._asked = 0
@@ -271,24 +271,26 @@ class CallerSide:
 
     def reconsider(self) -> None:
         """Is the caller done? Asked whenever something that matters has changed."""
-        if self._floor.state is not State.LISTENING or not self._turn.text:
+        if self._floor.state is not State.LISTENING or self._turn.is_empty:
             return
         if self._hearing.speaking or self._hearing.awaiting:
             if self._hearing.silent_now:
                 self._maybe_begin_early()
             return
-        delay = self._endpointing.delay(self._turn.text, self._floor.last_question)
-        if self._turn.digits:
-            delay = max(delay, KEYS_GAP)
-        due = self._turn.ended + delay
+        due = self._turn.ended + self._delay()
         if due <= self._clock.now() + 0.01:
             self._endpoint_reached()
         else:
             self._endpoint.set(due)
             self._maybe_begin_early()
 
+    def _delay(self) -> float:
+        if self._turn.digits:
+            return 0.0 if self._turn.digits.endswith("#") else KEYS_GAP
+        return self._endpointing.delay(self._turn.text, self._floor.last_question)
+
     def _endpoint_reached(self) -> None:
-        if not self._turn.is_empty and not self._hearing.speaking:
+        if not self._hearing.speaking:
             self._floor.cue(Cue.ENDPOINT)
 
     def _maybe_begin_early(self) -> None:

@@ -56,6 +56,7 @@ class _Span:
 @dataclass(slots=True)
 class _Mark:
     name: str
+    track: Track
     position: int  # byte of the track
     due: float  # when the far end is through with it, by our clock
 
@@ -167,10 +168,17 @@ class Playout:
     def pump(self) -> None:
         """Send what is due: call it whenever the track has grown."""
         now = self._clock.now()
+        self._make_way(now)
         while self._free_at - now <= LEAD - CHUNK + 0.01:
             if not (self._send_speech(now) or self._send_ambience(now)):
                 return
         self._pace.set(self._free_at - (LEAD - CHUNK))
+
+    def _make_way(self, now: float) -> None:
+        """Ambience that waits at the far end must not delay speech."""
+        speech_waits = self._track is not None and self._track.available
+        if speech_waits and self._backdrop_from is not None and self._backdrop_from <= now:
+            self._clear()
 
     def _send_speech(self, now: float) -> bool:
         track = self._track
@@ -178,8 +186,6 @@ class Playout:
             return False
         available = track.available
         if available:
-            if self._backdrop_from is not None and self._backdrop_from <= now < self._free_at:
-                self._clear()
             begin = track.sent
             pcm = track.read(min(self._chunk, available))
             self._spans.append(_Span(begin, track.sent, max(now, self._free_at)))
@@ -187,7 +193,7 @@ class Playout:
             self._backdrop_from = None
         if track.sent > self._marked and (track.at_sentence_end or not self._begun):
             self._begun = True
-            self._mark(track.sent)
+            self._mark(track)
         return available > 0
 
     def _send_ambience(self, now: float) -> bool:
@@ -206,11 +212,12 @@ class Playout:
 
     # --- marks ------------------------------------------------------------------------
 
-    def _mark(self, position: int) -> None:
+    def _mark(self, track: Track) -> None:
         self._mark_count += 1
         name = f"g{self._generation}-{self._mark_count}"
-        self._marks.append(_Mark(name, position, max(self._free_at, self._clock.now())))
-        self._marked = position
+        due = max(self._free_at, self._clock.now())
+        self._marks.append(_Mark(name, track, track.sent, due))
+        self._marked = track.sent
         self._line.mark(name)
         if len(self._marks) == 1:
             self._watch_next_mark()
@@ -230,8 +237,7 @@ class Playout:
         self._acknowledged = max(self._acknowledged, mark.position)
         while self._spans and self._spans[0].end <= mark.position:
             self._spans.popleft()
-        if self._track is not None:
-            self._track.forget(self._acknowledged)
+        mark.track.forget(self._acknowledged)
         self._watch_next_mark()
         if self.quiet:
             self._on_played_out()

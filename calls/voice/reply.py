@@ -40,7 +40,7 @@ from calls.voice.speaker import Speaker
 from calls.voice.tones import soft_tones
 from calls.voice.track import Track
 from calls.voice.voices import Voices
-from calls.voice.watchdog import Tasks
+from calls.voice.watchdog import Tasks, cancel
 
 TOOL_LIMIT = 60_000.0
 CUT_TOOL_LIMIT = 15_000.0  # of a reply that was cut: the next one waits for the tool's result
@@ -99,6 +99,7 @@ class Reply:
         self._filled = False
         self._cut = False
         self._thought = False
+        self._asking = False  # the brain is at work
         self._has_answered = False  # the brain said or did something: it must not be asked again
         self._held_back: list[tuple[Event, Mapping[str, object]]] = []
         self._thinking: asyncio.Task[None] | None = None
@@ -195,15 +196,13 @@ class Reply:
         """No more of it will be heard. A tool that runs is let finish; all else ends now."""
         self._cut = True
         self._speaker.stop()
-        if self._speaking is not None:
-            self._speaking.cancel()
+        cancel(self._speaking)
         if self._running:
             self._patience.set(self._shop.clock.now() + CUT_TOOL_LIMIT)
             return
         self._patience.cancel()
         self.settled.set()
-        if self._thinking is not None:
-            self._thinking.cancel()
+        cancel(self._thinking)
 
     # --- the brain --------------------------------------------------------------------
 
@@ -218,7 +217,6 @@ class Reply:
             if error is not None and not self._cut:
                 self._give_up()
         finally:
-            self._patience.cancel()
             self.settled.set()
         self._say(self._splitter.flush())
         self._speaker.finish()
@@ -228,6 +226,7 @@ class Reply:
     async def _attempt(self, conversation: Conversation) -> BaseException | None:
         error: BaseException
         self.metrics.brain_asked = self._shop.clock.now()
+        self._asking = True
         self._wait_for_brain()
         try:
             stream = self._shop.brain.reply(conversation, self.committed)
@@ -242,7 +241,9 @@ class Reply:
             error = TimeoutError("the brain was mute for too long")
         except Exception as failure:  # whatever a vendor's client raises: once more, then sorry
             error = failure
-        self._patience.cancel()
+        finally:
+            self._asking = False
+            self._patience.cancel()
         for tool in list(self._running.values()):
             self._tool_finished(
                 ToolFinished(tool.call_id, tool.name, None, "its outcome is unknown")
@@ -305,16 +306,15 @@ class Reply:
 
     def _wait_for_brain(self) -> None:
         """Each next event has its limit; a preemptive reply may take its time."""
-        if self._thought or not self.committed.is_set():
+        if not self._asking or not self.committed.is_set():
             return
         limit = TOOL_LIMIT if self._running else self._shop.options.first_token_timeout
         self._patience.set(self._shop.clock.now() + limit)
 
     def _lose_patience(self) -> None:
         self._record(Event.WATCHDOG, {"hung": "brain.tool" if self._running else "brain.token"})
-        if self._thinking is not None:
-            self._timed_out = True
-            self._thinking.cancel()
+        self._timed_out = True
+        cancel(self._thinking)
 
     def _give_up(self) -> None:
         self.failed = True

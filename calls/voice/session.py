@@ -23,7 +23,7 @@ from calls.voice.events import Event
 from calls.voice.floor import Floor
 from calls.voice.hearing import Closable, Hearing, close_quietly
 from calls.voice.history import History
-from calls.voice.line import SEND, Line
+from calls.voice.line import Line
 from calls.voice.options import TurnOptions
 from calls.voice.phrases import Phrases
 from calls.voice.playout import AmbienceSource, Playout
@@ -45,6 +45,7 @@ from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
 log = logging.getLogger(__name__)
 
 LAST_WORDS = 2000.0  # ms that a caller's last words are waited for
+_ENDED_BY_US = (EndReason.AGENT_HUNG_UP, EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 _STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 
 
@@ -72,12 +73,13 @@ class CallSession:
         self._tasks = Tasks(self._crashed)
         self._reason: EndReason | None = None
         self._over = asyncio.Event()
-        self._floor: Floor | None = None
+        self._floor: Floor  # once the call has begun
+        self._begun = False
 
     @property
     def outcome(self) -> Action | None:
         """The action that ended the call: whom to transfer to, which agent goes on."""
-        return self._floor.outcome if self._floor is not None else None
+        return self._floor.outcome if self._begun else None
 
     @property
     def conversation(self) -> Conversation:
@@ -87,7 +89,7 @@ class CallSession:
     def end(self, reason: str) -> None:
         """Ask for an orderly end, from outside; may be called at any time."""
         listed = EndReason.of(reason, EndReason.DRAINED)
-        if self._floor is not None:
+        if self._begun:
             self._floor.end(listed)
         else:
             self._ended(listed)
@@ -121,6 +123,7 @@ class CallSession:
             self._phrases,
             ports.media.sample_rate,
         )
+        self._begun = True
         self._floor = floor = Floor(
             shop,
             ports.store,
@@ -143,7 +146,7 @@ class CallSession:
     # --- while it lasts ---------------------------------------------------------------
 
     async def _until_over(self) -> None:
-        floor = self._the_floor
+        floor = self._floor
         floor.record(
             Event.CALL_STARTED,
             {
@@ -169,21 +172,21 @@ class CallSession:
             elif isinstance(event, Mark):
                 self._playout.acknowledge(event.name)
             elif isinstance(event, Dtmf):
-                self._the_floor.caller.pressed(event.digit)
+                self._floor.caller.pressed(event.digit)
             else:
                 self._closed(event)
             if self._over.is_set():
                 return
-        self._the_floor.end(EndReason.MEDIA_LOST)
+        self._floor.end(EndReason.MEDIA_LOST)
 
     def _closed(self, event: Closed) -> None:
-        self._the_floor.end(EndReason.of(event.reason, EndReason.MEDIA_LOST))
+        self._floor.end(EndReason.of(event.reason, EndReason.MEDIA_LOST))
 
     async def _open_voice(self, voice: Synthesiser) -> None:
         try:
             await voice.open()
         except Exception as error:  # it will be found out, and replaced, when it should speak
-            self._the_floor.record(
+            self._floor.record(
                 Event.PROVIDER_FAILED,
                 {"kind": "voice", "provider": voice.name, "error": repr(error)},
             )
@@ -197,27 +200,26 @@ class CallSession:
 
     def _media_lost(self, error: str) -> None:
         log.warning("the media stream is dead: %s", error)
-        self._the_floor.end(EndReason.MEDIA_LOST)
+        self._floor.end(EndReason.MEDIA_LOST)
 
     def _hung(self, what: str, waited: float) -> None:
-        self._the_floor.record(Event.WATCHDOG, {"hung": what, "waited": waited})
-        if what == SEND:
-            self._the_floor.end(EndReason.MEDIA_LOST)
+        self._floor.record(Event.WATCHDOG, {"hung": what, "waited": waited})
+        self._floor.end(EndReason.MEDIA_LOST)
 
     def _lagged(self, lag: float) -> None:
-        self._the_floor.record(Event.LOOP_LAG, {"lag": lag})
+        self._floor.record(Event.LOOP_LAG, {"lag": lag})
 
     def _crashed(self, error: BaseException) -> None:
         log.error("a defect ended a call", exc_info=error)
-        self._the_floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
+        self._floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
         try:
-            self._the_floor.end(EndReason.INTERNAL_ERROR)
+            self._floor.end(EndReason.INTERNAL_ERROR)
         finally:
             self._ended(EndReason.INTERNAL_ERROR)
 
     async def _wind_up(self) -> None:
         """Hear the caller's last words, keep everything, let nothing run on."""
-        floor = self._the_floor
+        floor = self._floor
         self._hearing.last_words()
         said = asyncio.Event()
         floor.caller.on_final = said.set
@@ -226,6 +228,8 @@ class CallSession:
                 async with asyncio.timeout(LAST_WORDS / 1000):
                     await said.wait()
         floor.close()
+        if self._reason in _ENDED_BY_US:
+            await self._let_leave()
         self._playout.close()
         self._hearing.stop()
         loop_lag.leave(self)
@@ -234,6 +238,12 @@ class CallSession:
         self._watchdog.stop()
         duration = self._ports.clock.now() - self._answered
         floor.record(Event.CALL_ENDED, {"reason": str(self._reason), "duration": duration})
+
+    async def _let_leave(self) -> None:
+        """What was sent last (a key, a word) must not be lost in closing the stream."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_LIMIT / 1000):
+                await self._line.drained()
 
     async def _close(self) -> None:
         ports = self._ports
@@ -245,9 +255,3 @@ class CallSession:
                     await ports.media.close()
             except Exception as error:  # a dead socket cannot be closed: it is closed then
                 log.info("the media stream did not close: %r", error)
-
-    @property
-    def _the_floor(self) -> Floor:
-        if self._floor is None:
-            raise RuntimeError("the call has not begun")
-        return self._floor

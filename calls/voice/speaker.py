@@ -24,6 +24,7 @@ from calls.voice.metrics import TurnMetrics
 from calls.voice.ports import Clock, Speech, Synthesiser
 from calls.voice.track import Track
 from calls.voice.voices import Voices
+from calls.voice.watchdog import cancel
 
 
 class SpeakerOwner(Protocol):
@@ -163,9 +164,8 @@ class Speaker:
         self._patience.set(self._owner.sound_deadline())
 
     def _lose_patience(self) -> None:
-        if self._task is not None:
-            self._lost = True
-            self._task.cancel()
+        self._lost = True
+        cancel(self._task)
 
     def _fail_over(self, voice: Synthesiser, error: BaseException) -> None:
         self._owner.voice_failed(voice.name, error)

@@ -85,6 +85,12 @@ class Tasks:
             self._crashed(error)
 
 
+def cancel(task: asyncio.Task[Any] | None) -> None:
+    """Cancel a task that may not have begun."""
+    if task is not None:
+        task.cancel()
+
+
 class LoopLag:
     """How late the process's event loop runs, sampled every 100 ms while any call is on.
 

@@ -83,10 +83,7 @@ class ScriptedLine:
     async def __aiter__(self) -> AsyncIterator[MediaEvent]:
         while True:
             while self._inbound:
-                event = self._inbound.popleft()
-                yield event
-                if isinstance(event, Closed):
-                    return
+                yield self._inbound.popleft()
             if _now() >= self._faults.stream_ends_at - _INSTANT:
                 return
             self._wake.clear()
@@ -162,9 +159,8 @@ class ScriptedLine:
         return pcm
 
     def _put(self, event: MediaEvent) -> None:
-        if not self.closed:
-            self._inbound.append(event)
-            self._wake.set()
+        self._inbound.append(event)
+        self._wake.set()
 
 
 class ScriptedDetector:
