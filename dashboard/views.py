@@ -12,7 +12,8 @@ from django.views.decorators.http import require_safe
 from agents.selectors import callable_versions
 from calls.models import Call
 from calls.selectors.calls import call_for, recent_calls
-from dashboard.texts import test_call_texts
+from dashboard.hearing import hearing_of, notice_for
+from dashboard.texts import TEST_CALL
 from tenants.guards import member_required
 from tenants.permissions import Permission
 
@@ -28,7 +29,7 @@ def home(request: TenantRequest) -> HttpResponse:
     """The agents that take calls, and the latest calls."""
     context = {
         "tenant": request.tenant,
-        "versions": callable_versions(),
+        "agents": [(version, notice_for(version)) for version in callable_versions()],
         "calls": recent_calls()[:LATEST],
     }
     return render(request, "dashboard/home.html", context)
@@ -38,11 +39,13 @@ def home(request: TenantRequest) -> HttpResponse:
 @member_required(Permission.AGENTS_TEST)
 def test_call(request: TenantRequest) -> HttpResponse:
     """Talk to an agent in the browser; `?agent=` chooses which."""
+    versions = list(callable_versions())
     context: dict[str, Any] = {
-        "versions": callable_versions(),
+        "versions": versions,
+        "hearing": {str(each.agent.public_id): hearing_of(each) for each in versions},
         "chosen": request.GET.get("agent", ""),
         "socket_path": "/api/v1/ws/media-stream?client=browser",
-        "texts": test_call_texts(),
+        "texts": TEST_CALL,
     }
     return render(request, "dashboard/test_call.html", context)
 

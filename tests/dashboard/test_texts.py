@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from calls.voice.end_reasons import EndReason
 from dashboard.templatetags.calls_text import seconds
-from dashboard.texts import end_reason_label, end_reason_labels
+from dashboard.texts import END_REASONS, end_reason_label
 
 
 def test_every_end_reason_has_words() -> None:
-    assert set(end_reason_labels()) == set(EndReason)
+    assert set(END_REASONS) == set(EndReason)
 
 
 def test_an_unlisted_reason_is_shown_as_it_is() -> None:
