@@ -89,8 +89,8 @@ class ProfileForm(forms.Form):
         return f"{TURNS}endpointing_min" if path.startswith("transcriber.turns") else None
 
 
-def fieldsets() -> list[tuple[Any, dict[str, Any]]]:
-    """One tab per group; turn-taking has its own."""
+def fieldsets(title: str) -> list[tuple[Any, dict[str, Any]]]:
+    """One tab per group; turn-taking has its own. `title` stands above them."""
     names = [path for path, _field in paths(ChannelProfile)]
     limits = [f"{TURNS}{name}" for name in LIMITS]
     tabs: list[tuple[Any, dict[str, Any]]] = []
@@ -102,7 +102,7 @@ def fieldsets() -> list[tuple[Any, dict[str, Any]]]:
         if group == "transcriber":
             turns = [n for n in names if n.startswith(TURNS) and n not in limits]
             tabs.append((_("Turn-taking"), {"fields": turns, "classes": ["tab"]}))
-    return [(None, {"fields": ["all_channels"]}), *tabs]
+    return [(title, {"fields": ["all_channels"]}), *tabs]
 
 
 def _form_field(path: str, field: FieldInfo) -> forms.Field:

@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import linebreaksbr
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -21,8 +22,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 from agents.admin.fields import WordsField
 from agents.admin.profile_form import ProfileForm, fieldsets
 from agents.errors import AgentsError
-from agents.models import AgentVersion, KnowledgeEntry
-from agents.models.agent import LANGUAGE_CHOICES
+from agents.models import AgentVersion, KnowledgeEntry, VersionState
+from agents.models.agent import LANGUAGE_CHOICES, LANGUAGE_NAMES
 from agents.profiles import CHANNELS, LANGUAGES, Channel
 from agents.selectors import published_version
 from agents.services import version_diff, version_publish, version_roll_back, version_save
@@ -152,7 +153,37 @@ class AgentVersionAdmin(TenantModelAdmin):
         """A version that cannot change shows what it holds, not a form."""
         if obj is None or obj.is_draft:
             return self.fields
-        return ("state", "published_at", "prompt", "languages", "greeting", "notes")
+        return ("state", "published_at", "whole_prompt", "spoken", "greetings", "notes")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What a version that cannot change is shown by."""
+        return () if obj is None or obj.is_draft else ("whole_prompt", "spoken", "greetings")
+
+    @admin.display(description=gettext_lazy("Prompt"))
+    def whole_prompt(self, version: AgentVersion) -> str:
+        """The prompt with its lines."""
+        return linebreaksbr(version.prompt)
+
+    @admin.display(description=gettext_lazy("Languages"))
+    def spoken(self, version: AgentVersion) -> str:
+        """The languages by name."""
+        return ", ".join(str(LANGUAGE_NAMES.get(code, code)) for code in version.languages)
+
+    @admin.display(description=gettext_lazy("Greeting"))
+    def greetings(self, version: AgentVersion) -> str:
+        """One line per language."""
+        return linebreaksbr("\n".join(f"{k}: {text}" for k, text in version.greeting.items()))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
+        """Only what can be done: a draft is published, a retired version comes back."""
+        version = self.get_object(request, str(object_id))
+        state = getattr(version, "state", None)
+        hidden = {
+            "publish" if state != VersionState.DRAFT else "",
+            "roll_back" if state != VersionState.RETIRED else "",
+        }
+        actions = super().get_actions_detail(request, object_id)
+        return [each for each in actions if each.path not in hidden]
 
     def save_model(self, request: HttpRequest, obj: AgentVersion, form: Any, change: bool) -> None:
         version_save(
@@ -210,11 +241,12 @@ class AgentVersionAdmin(TenantModelAdmin):
     def _profile_page(
         self, request: HttpRequest, version: AgentVersion, channel: Channel, form: ProfileForm
     ) -> HttpResponse:
-        shown = helpers.AdminForm(cast(Any, form), fieldsets(), {}, (), model_admin=self)
-        title = _("%(channel)s profile of %(version)s")
+        names = {"channel": channel.capitalize(), "version": version}
+        title = _("%(channel)s profile of %(version)s") % names
+        shown = helpers.AdminForm(cast(Any, form), fieldsets(title), {}, (), model_admin=self)
         context = {
             **self.admin_site.each_context(request),
-            "title": title % {"channel": channel.capitalize(), "version": version},
+            "title": title,
             "adminform": shown,
             "object_id": str(version.pk),
             "original": version,

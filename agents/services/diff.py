@@ -26,9 +26,22 @@ class Difference:
             return f"{self.path}: added {self.after!r}"
         if self.after is None:
             return f"{self.path}: removed {self.before!r}"
-        if isinstance(self.before, str) and len(self.before) + len(str(self.after)) > LONG:
-            return f"{self.path}:\n{_lines(self.before, str(self.after))}"
-        return f"{self.path}: {self.before!r} → {self.after!r}"
+        if not self._is_long:
+            return f"{self.path}: {self.before!r} → {self.after!r}"
+        old, new = self.sides
+        lines = [f"-{line}" for line in old.splitlines()] + [f"+{n}" for n in new.splitlines()]
+        return f"{self.path}:\n" + "\n".join(lines)
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Both values as text; of long ones only the lines that differ."""
+        before, after = ("" if value is None else str(value) for value in (self.before, self.after))
+        return _lines(before, after) if self._is_long else (before, after)
+
+    @property
+    def _is_long(self) -> bool:
+        both = isinstance(self.before, str) and isinstance(self.after, str)
+        return both and len(self.before) + len(self.after) > LONG
 
 
 def version_diff(old: AgentVersion, new: AgentVersion) -> list[Difference]:
@@ -64,6 +77,8 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _lines(before: str, after: str) -> str:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+def _lines(before: str, after: str) -> tuple[str, str]:
+    lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
+    removed = "\n".join(line[2:] for line in lines if line.startswith("- "))
+    added = "\n".join(line[2:] for line in lines if line.startswith("+ "))
+    return removed, added

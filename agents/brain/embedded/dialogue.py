@@ -155,12 +155,12 @@ def _person(state: State, heard: Understood, here: Situation) -> Answer:
     if not here.targets:
         return Answer(here.book.no_person, replace(resting, offered_message=True))
     named = _named(here.targets, heard.text)
-    if named is None and len(here.targets) > 1:
-        if state.choosing_person and not heard.asks and Act.NO in heard.acts:
-            return Answer(here.book.dropped, _settled(state))
+    if state.choosing_person and heard.only(Act.NO):
+        return Answer(here.book.dropped, _settled(state))
+    if named is None and len(here.targets) > 1 and not state.choosing_person:
         targets = here.book.or_word.join(here.targets)
         text = here.book.transfer_which.format(targets=targets)
-        return Answer(text, replace(resting, choosing_person=not state.choosing_person))
+        return Answer(text, replace(resting, choosing_person=True))
     return _transfer(state, named or here.targets[0], here)
 
 
