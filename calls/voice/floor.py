@@ -77,7 +77,10 @@ class Floor:
         self.caller = CallerSide(
             self, shop.options, shop.clock, self._patience, endpointing, bargein
         )
-        self._do: dict[Do, Callable[[], None]] = {
+        self._do = self._actions()
+
+    def _actions(self) -> dict[Do, Callable[[], None]]:
+        return {
             Do.COMMIT: self._commit,
             Do.START_REPLY: self._start_reply,
             Do.START_ANNOUNCEMENT: self._start_announcement,
