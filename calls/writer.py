@@ -63,7 +63,7 @@ class Writer:
     @property
     def backlog(self) -> int:
         """How many items are not in the database yet, over all calls."""
-        return sum(store.pending for store in self._stores.values())
+        return sum(store.pending for store in list(self._stores.values()))
 
     @property
     def failing(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -21,6 +22,9 @@ from calls.providers.registry import describe
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 2.0
+VERSION: str = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"][
+    "version"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,30 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         "checks": {name: asdict(finding) for name, finding in findings.items()},
     }
     return JsonResponse(body, status=200 if ready else 503)
+
+
+@require_safe
+@never_cache
+def health(_request: HttpRequest) -> JsonResponse:
+    """How this process is: its calls, its lag and who serves them. 503 when it is not well."""
+    findings = examine()
+    snapshot = live.snapshot()
+    well = findings["database"].ok and findings["redis"].ok and findings["migrations"].ok
+    body = {
+        "status": "ok" if well else "degraded",
+        "version": VERSION,
+        "database": asdict(findings["database"]),
+        "redis": asdict(findings["redis"]),
+        "live_calls": snapshot.live_calls,
+        "accepting_calls": snapshot.accepting,
+        "loop_lag_p99_ms": round(snapshot.loop_lag_p99_ms, 1),
+        "store": {"waiting": snapshot.backlog, "failing": snapshot.store_failing},
+        "providers": [
+            {"kind": each.kind, "name": each.name, "available": each.available}
+            for each in describe(settings.SPEECH_CREDENTIALS)
+        ],
+    }
+    return JsonResponse(body, status=200 if well else 503)
 
 
 def examine() -> dict[str, Finding]:

@@ -6,6 +6,7 @@ from django.urls import include, path
 from config import api, health
 
 urlpatterns = [
+    path("health", health.health, name="health"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("api/v1/", include("config.api")),

@@ -1,0 +1,151 @@
+"""Calls in the back office: read, never written, except for the numbers that lead to agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
+
+from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
+from tenants.admin import TenantModelAdmin
+
+
+class ReadOnly:
+    """Mixin: what happened is shown, and nobody can say that it was otherwise."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Rows come from calls alone."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Looking is allowed by `has_view_permission`."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Retention and erasure are services, with a trail of their own."""
+        return False
+
+
+class UtteranceInline(ReadOnly, TabularInline):  # type: ignore[misc]
+    """What was said."""
+
+    model = Utterance
+    fields = ("sequence", "role", "text", "heard_text", "interrupted", "seconds", "answer_ms")
+    readonly_fields = fields
+    ordering = ("sequence",)
+    extra = 0
+    tab = True
+
+    @display(description=_("at (s)"))  # type: ignore[untyped-decorator]
+    def seconds(self, utterance: Utterance) -> str:
+        """From and to, in seconds since the answer."""
+        return f"{utterance.started_ms / 1000:.1f} - {utterance.ended_ms / 1000:.1f}"
+
+    @display(description=_("answer time (ms)"))  # type: ignore[untyped-decorator]
+    def answer_ms(self, utterance: Utterance) -> str:
+        """From the caller's last sound to the agent's first."""
+        latency = utterance.metrics.get("response_latency")
+        return "" if latency is None else f"{latency:.0f}"
+
+
+class CallEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
+    """What happened."""
+
+    model = CallEvent
+    fields = ("sequence", "at_ms", "name", "data")
+    readonly_fields = fields
+    ordering = ("sequence",)
+    extra = 0
+    tab = True
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """Calls that somebody is on right now."""
+
+    title = _("on the line")
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """One choice besides all."""
+        return [("yes", _("Live now"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        """Those, or all."""
+        return queryset.filter(state="live") if self.value() == "yes" else queryset
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnly, TenantModelAdmin):
+    """Every call of the selected tenant, live ones first among them by a filter."""
+
+    list_display = (
+        "started_at", "state_label", "agent", "channel", "from_number", "to_number", "seconds",
+        "response_ms", "end_reason",
+    )  # fmt: skip
+    list_filter = (LiveFilter, "state", "channel", "direction", "end_reason")
+    list_select_related = ("agent",)
+    search_fields = ("from_number", "to_number", "carrier_id")
+    date_hierarchy = "started_at"
+    inlines = (UtteranceInline, CallEventInline)
+
+    @display(  # type: ignore[untyped-decorator]
+        description=_("state"),
+        label={"live": "success", "ringing": "warning", "ended": "info"},
+        ordering="state",
+    )
+    def state_label(self, call: Call) -> tuple[str, str]:
+        """Coloured by how alive it is."""
+        return call.state, call.get_state_display()
+
+    @display(description=_("duration (s)"), ordering="duration_ms")  # type: ignore[untyped-decorator]
+    def seconds(self, call: Call) -> str:
+        """Whole seconds, once the call is over."""
+        return "" if call.duration_ms is None else f"{call.duration_ms / 1000:.0f}"
+
+
+@admin.register(Number)
+class NumberAdmin(TenantModelAdmin):
+    """Which agent answers which number."""
+
+    list_display = ("e164", "label", "agent", "is_active")
+    list_filter = ("is_active",)
+    list_select_related = ("agent",)
+    search_fields = ("e164", "label")
+    fields = ("e164", "label", "agent", "is_active")
+
+
+@admin.register(Recording)
+class RecordingAdmin(ReadOnly, TenantModelAdmin):
+    """The recordings' figures. They are heard through the API, which notes who listens."""
+
+    list_display = ("created_at", "call_link", "state", "seconds", "size_bytes", "sample_rate")
+    list_filter = ("state",)
+    list_select_related = ("call",)
+
+    @display(description=_("call"))  # type: ignore[untyped-decorator]
+    def call_link(self, recording: Recording) -> str:
+        """To the call's page."""
+        address = reverse("admin:calls_call_change", args=[recording.call_id])
+        return format_html('<a href="{}">{}</a>', address, recording.call)
+
+    @display(description=_("duration (s)"), ordering="duration_ms")  # type: ignore[untyped-decorator]
+    def seconds(self, recording: Recording) -> str:
+        """Whole seconds."""
+        return "" if recording.duration_ms is None else f"{recording.duration_ms / 1000:.0f}"
+
+
+@admin.register(RefusedCall)
+class RefusedCallAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
+    """Calls that nobody took: mostly for numbers that no tenant has."""
+
+    list_display = ("at", "reason", "carrier", "from_number", "to_number", "language")
+    list_filter = ("reason", "carrier", "language")
+    search_fields = ("from_number", "to_number", "carrier_id")
+    date_hierarchy = "at"
