@@ -1,4 +1,4 @@
-"""Measure: `python -m bench [--only voice|memory] [--calls N] [--seconds S] [--server KIND]`.
+"""Measure: `python -m bench [--only voice|memory|platform] [--calls N] [--server KIND]`.
 
 Prints a table for each benchmark, writes bench/results/*.json, and ends with status 1 if a
 figure falls short of its limit. Uses the loopback interface only.
@@ -10,26 +10,26 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvloop
 
-from bench import voice
+from bench import platform, voice
 from bench.figures import Figure, save, table
 
 SERVERS = ("uvicorn", "daphne")
 LONGEST_SECONDS = 240  # for one benchmark of one server
-Measure = Callable[[argparse.Namespace, str], Awaitable[list[Figure]]]
 
 
-async def measure_voice(options: argparse.Namespace, server: str) -> list[Figure]:
-    return await voice.measure(server, voice.Load(options.calls, options.seconds))
-
-
-async def measure_memory(_options: argparse.Namespace, server: str) -> list[Figure]:
-    return await voice.measure_memory(server)
-
-
-BENCHMARKS: dict[str, Measure] = {"voice": measure_voice, "memory": measure_memory}
+def benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], Awaitable[list[Figure]]]]:
+    """Everything that can be measured, by the name of its result."""
+    load = voice.Load(options.calls, options.seconds)
+    servers = [options.server] if options.server else SERVERS
+    return {
+        **{f"voice-{each}": partial(voice.measure, each, load) for each in servers},
+        **{f"memory-{each}": partial(voice.measure_memory, each) for each in servers},
+        "platform": platform.measure,
+    }
 
 
 async def _bounded(measuring: Awaitable[list[Figure]]) -> list[Figure]:
@@ -39,19 +39,17 @@ async def _bounded(measuring: Awaitable[list[Figure]]) -> list[Figure]:
 def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=BENCHMARKS)
+    parser.add_argument("--only", choices=("voice", "memory", "platform"))
     parser.add_argument("--server", choices=SERVERS, help="instead of each in turn")
     parser.add_argument("--calls", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=40.0)
     options = parser.parse_args()
     short = 0
-    for name in [options.only] if options.only else BENCHMARKS:
-        for server in [options.server] if options.server else SERVERS:
-            title = f"{name}-{server}"
-            print(f"{title} ...", flush=True)
-            figures = uvloop.run(_bounded(BENCHMARKS[name](options, server)))
-            path = save(title, figures)
-            print(f"{table(figures)}\n  -> {path}\n", flush=True)
+    for name, measure in benchmarks(options).items():
+        if name.startswith(options.only or ""):
+            print(f"{name} ...", flush=True)
+            figures = uvloop.run(_bounded(measure()))
+            print(f"{table(figures)}\n  -> {save(name, figures)}\n", flush=True)
             short += sum(not figure.holds for figure in figures)
     if short:
         print(f"{short} figures fall short.")

@@ -85,7 +85,7 @@ async def _telephone(call: Caller, server: Server, load: Load, until: float) -> 
 async def _until_quiet(server: Server) -> dict[str, Any]:
     """Wait until the server has let go of every call."""
     async with asyncio.timeout(30):
-        while (metrics := await server.metrics())["live_calls"]:
+        while (metrics := await server.metrics())["live_calls"]:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     return metrics
 

@@ -9,30 +9,22 @@ from calls.voice.resample import resample
 ENGLISH = [clip for clip in clips.index().values() if clip.language == "en"]
 
 
-def words_missed(said: list[str], heard: list[str]) -> int:
-    """Edits that turn one into the other."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, 1):
-        before, row = row, [i]
-        for j, other in enumerate(heard, 1):
-            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (word != other)))
-    return row[-1]
-
-
-def test_a_recogniser_that_knows_nothing_of_tours_hears_most_words():
+def test_each_clip_is_recognised_among_all_the_others():
     from pocketsphinx import Decoder
 
-    decoder = Decoder(samprate=16000, loglevel="FATAL")
-    missed = total = 0
+    sentences = {clips._plain(clip.text) for clip in ENGLISH}
+    grammar = f"#JSGF V1.0; grammar caller; public <said> = {' | '.join(sorted(sentences))};"
+    decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
+    decoder.add_jsgf_string("caller", grammar)
+    decoder.activate_search("caller")
+    heard = {}
     for clip in ENGLISH:
         sound = resample(clip.pcm(), clips.RATE, 16000)
         decoder.start_utt()
         decoder.process_raw(bytes(6400) + sound + bytes(9600), full_utt=True)
         decoder.end_utt()
-        said = clips._plain(clip.text).split()
-        missed += words_missed(said, decoder.hyp().hypstr.split())
-        total += len(said)
-    assert missed / total < 0.25
+        heard[clip.name] = decoder.hyp().hypstr if decoder.hyp() else ""
+    assert heard == {clip.name: clips._plain(clip.text) for clip in ENGLISH}
 
 
 @pytest.mark.parametrize("clip", clips.index().values(), ids=lambda clip: clip.name)

@@ -6,12 +6,15 @@ import asyncio
 import io
 from collections.abc import Callable
 
+import pytest
+
 from calls.simulator.conversation import Conversation, Exchange
 from calls.simulator.line import Quality, level
 from calls.simulator.playout import PCM16, PlayoutBuffer
 from calls.simulator.screen import Screen
 from calls.simulator.script import parse
 from calls.simulator.scripted import tone
+from calls.voice.testing.virtual_time import run_virtually
 
 ANSWER_AFTER = 0.2  # seconds of silence
 ANSWER = tone(16000, 1.0)
@@ -29,12 +32,15 @@ class Clockwork:
         self.on_sound: Callable[[bytes], None] = lambda _pcm: None
         self.on_clear: Callable[[], None] = lambda: None
         self.keys = ""
+        self.deaf = False
         self.frames = 0
         self._spoke_at: float | None = None
 
     async def send_frame(self, pcm: bytes) -> None:
         self.frames += 1
         now = self.clock()
+        if self.deaf:
+            return
         if level(pcm) > 200:
             self._spoke_at = now
             if self.playout.plays_until > now:
@@ -55,42 +61,70 @@ class Clockwork:
         self.keys += digit
 
 
-async def talk(script: str) -> tuple[Clockwork, list[Exchange]]:
-    telephone = Clockwork(asyncio.get_running_loop().time)
-    conversation = Conversation(telephone, Quality())
-    asyncio.get_running_loop().call_soon(telephone.answer)  # the greeting
-    await asyncio.wait_for(conversation.run(parse(script)), 20)
-    return telephone, conversation.exchanges
+def talk(script: str) -> tuple[Clockwork, list[Exchange]]:
+    """Follow the script in virtual time; the greeting comes after a tenth of a second."""
+
+    async def run() -> tuple[Clockwork, list[Exchange]]:
+        loop = asyncio.get_running_loop()
+        telephone = Clockwork(loop.time)
+        conversation = Conversation(telephone, Quality())
+        loop.call_later(0.1, telephone.answer)
+        await conversation.run(parse(script))
+        return telephone, conversation.exchanges
+
+    return run_virtually(run())
 
 
-async def test_the_answer_is_timed_from_the_last_frame_with_speech():
-    telephone, (exchange,) = await talk("say okay")
+def test_the_answer_is_timed_from_the_last_frame_with_speech():
+    telephone, (exchange,) = talk("say okay")
     assert exchange.said == "Okay."
-    assert exchange.response is not None
-    assert exchange.response >= ANSWER_AFTER * 1000
+    assert exchange.response == pytest.approx(ANSWER_AFTER * 1000, abs=21)
     assert len(telephone.playout.stretches) == 2
 
 
-async def test_an_interruption_is_timed_from_its_first_frame_with_speech():
-    _, (question, interruption) = await talk("say okay\ninterrupt 0.2 stop\npress 5\nhang up")
-    assert question.stopped is None
+def test_the_caller_lets_the_agent_finish():
+    telephone, exchanges = talk("say okay\nsay okay")
+    assert [each.stopped for each in exchanges] == [None, None]
+    assert not any(stretch.cleared for stretch in telephone.playout.stretches)
+
+
+def test_an_interruption_is_timed_from_its_first_frame_with_speech():
+    telephone, (question, interruption) = talk("say okay\ninterrupt 0.2 wait\nhang up")
+    assert not question.interrupts
     assert interruption.interrupts
-    assert interruption.stopped is not None
-    assert 0 <= interruption.stopped < 1000
+    assert interruption.stopped == pytest.approx(0, abs=21)
+    assert [stretch.cleared for stretch in telephone.playout.stretches] == [False, True, False]
 
 
-async def test_keys_are_pressed_one_by_one():
-    telephone, exchanges = await talk("press 12#\nhang up")
+def test_keys_are_pressed_one_by_one():
+    telephone, exchanges = talk("press 12#\npause 1\nhang up")
     assert (telephone.keys, exchanges) == ("12#", [])
 
 
-async def test_an_agent_that_hangs_up_ends_the_talk():
-    telephone = Clockwork(asyncio.get_running_loop().time)
-    conversation = Conversation(telephone, Quality())
-    asyncio.get_running_loop().call_later(0.1, telephone.ended.set)
-    await asyncio.wait_for(conversation.run(parse("say okay")), 5)
-    assert conversation.exchanges == []
-    assert telephone.frames > 0
+def test_an_agent_that_never_stops_or_answers_is_noted_as_that():
+    async def run() -> list[Exchange]:
+        loop = asyncio.get_running_loop()
+        telephone = Clockwork(loop.time)
+        conversation = Conversation(telephone, Quality())
+        loop.call_later(0.1, telephone.answer)
+        loop.call_later(0.2, setattr, telephone, "deaf", True)
+        await conversation.run(parse("interrupt 0.5 stop"))
+        return conversation.exchanges
+
+    (exchange,) = run_virtually(run())
+    assert (exchange.stopped, exchange.response) == (None, None)
+
+
+def test_an_agent_that_hangs_up_ends_the_talk():
+    async def run() -> tuple[int, list[Exchange]]:
+        loop = asyncio.get_running_loop()
+        telephone = Clockwork(loop.time)
+        conversation = Conversation(telephone, Quality())
+        loop.call_later(1.0, telephone.ended.set)
+        await conversation.run(parse("say okay"))
+        return telephone.frames, conversation.exchanges
+
+    assert run_virtually(run()) == (51, [])
 
 
 def test_the_waterfall_adds_up_on_the_screen():

@@ -1,0 +1,139 @@
+"""The whole product from outside: how soon it speaks, and how fast it answers a carrier."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.figures import Figure, percentile
+from bench.server import HOST, ROOT, free_port
+from calls.simulator.line import Line, level
+from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, signature
+
+NUMBER = "+15005550001"  # the demo's English agent
+TOKEN = "bench-auth-token"  # noqa: S105 - of an account that exists here alone
+WEBHOOK = "/api/v1/twilio/incoming-call"
+WEBHOOKS = 200
+START_SECONDS = 120.0
+VOICE_LEVEL = 700
+
+
+async def measure() -> list[Figure]:
+    """Start it on an empty data folder, telephone it, start it again, ring it many times."""
+    with tempfile.TemporaryDirectory(prefix="andrea-bench-") as folder:
+        async with running(Path(folder)) as first:
+            word = await first_word(first)
+        async with running(Path(folder)) as second:
+            answers = await webhooks(second)
+    return [
+        Figure("first start, empty data folder, to ready", first.seconds, "s"),
+        Figure("first start to the first word heard", word, "s"),
+        Figure("second start to ready", second.seconds, "s", 6),
+        Figure("webhook answered, p50", percentile(answers, 0.5), "ms"),
+        Figure("webhook answered, p95", percentile(answers, 0.95), "ms", 50),
+    ]
+
+
+class Installation:
+    """A running product: where it is, when it was started, how long it took to be ready."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://{HOST}:{port}"
+        self.account = Account(TOKEN, self.url, self.url)
+        self.began = time.monotonic()
+        self.seconds = float("nan")
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Installation]:
+    """What `make run` starts once its virtual environment is there."""
+    port = free_port()
+    installation = Installation(port)
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(folder / "data"),
+        "MEDIA_DIR": str(folder / "media"),
+        "PORT": str(port),
+        "PUBLIC_BASE_URL": installation.url,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "config.launcher",
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await _until_ready(installation, process)
+        yield installation
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await process.wait()
+
+
+async def _until_ready(installation: Installation, process: asyncio.subprocess.Process) -> None:
+    """Ready is what a load balancer takes for it: /readyz says 200."""
+    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(timeout=5) as client:
+        while process.returncode is None:
+            try:
+                answer = await client.get(f"{installation.url}/readyz")
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and answer.status_code == 200:
+                installation.seconds = time.monotonic() - installation.began
+                return
+            await asyncio.sleep(0.05)
+    raise RuntimeError(f"it did not start: exit status {process.returncode}")
+
+
+async def first_word(installation: Installation) -> float:
+    """Seconds from the start of the product to the first voice that a caller hears."""
+    account = installation.account
+    form = account.incoming(to=NUMBER, caller="+14155550100")
+    answer = await account.post(WEBHOOK, form)
+    stream = await TwilioStream.open(account, answer, call_sid=form["CallSid"])
+    heard = asyncio.get_running_loop().create_future()
+
+    def listen(pcm: bytes) -> None:
+        if level(pcm) > VOICE_LEVEL and not heard.done():
+            heard.set_result(time.monotonic())
+
+    stream.on_sound = listen
+    await stream.start()
+    talking = asyncio.create_task(Line(stream).run())
+    try:
+        at: float = await asyncio.wait_for(heard, 15)
+        return at - installation.began
+    finally:
+        talking.cancel()
+        await stream.stop()
+
+
+async def webhooks(installation: Installation) -> list[float]:
+    """Milliseconds that each of many incoming calls, one after the other, was answered in."""
+    account, times = installation.account, []
+    url = account.signed_url(WEBHOOK)
+    async with httpx.AsyncClient(timeout=15) as client:
+        for number in range(WEBHOOKS + 20):
+            form = account.incoming(to=NUMBER, caller="+14155550100")
+            headers = {SIGNATURE_HEADER: signature(TOKEN, url, form)}
+            started = time.perf_counter()
+            answer = await client.post(url, data=form, headers=headers)
+            if answer.status_code != 200 or "<Stream" not in answer.text:
+                raise RuntimeError(f"webhook answered {answer.status_code}: {answer.text[:200]}")
+            if number >= 20:  # the first ones warm up what is made once
+                times.append((time.perf_counter() - started) * 1000)
+            await asyncio.sleep(0.02)
+    return times
