@@ -98,7 +98,8 @@ class Mind:
         self._phrases: MindPhrases = phrases_for(persona.language)
         self._system = system_prompt(persona.prompt, persona.language, persona.now)
         self.observer = observer
-        self._unreported: dict[str, tuple[ToolCall, asyncio.Task[ToolFinished]]] = {}
+        # tools with an effect whose reply was closed before they ended
+        self._late: dict[str, tuple[ToolCall, asyncio.Task[ToolFinished]]] = {}
 
     @property
     def model_name(self) -> str:
@@ -111,7 +112,7 @@ class Mind:
 
     async def aclose(self) -> None:
         """Let tools with an effect end, and close the connections."""
-        tasks = [task for _, task in self._unreported.values()]
+        tasks = [task for _, task in self._late.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._model.aclose()
 
@@ -250,14 +251,12 @@ class Mind:
                 yield ToolStarted(call.call_id, call.name, arguments, tool.filler)
                 task = asyncio.create_task(_run(tool, call, arguments, in_order))
                 tasks[task] = call
-                self._unreported[call.call_id] = (call, task)
-            for finished in asyncio.as_completed(tasks):
+            for finished in asyncio.as_completed(list(tasks)):
                 result = await finished
-                self._unreported.pop(result.call_id, None)
                 self._remember(result, tasks, reply, ran)
                 yield result
         finally:
-            self._drop_harmless(tasks)
+            self._let_go(tasks)
 
     def _accept(self, call: ToolCall, reply: _Reply, ran: list[ToolRan]) -> Tool | None:
         """The tool to run for a call, or None when it is refused or was already run."""
@@ -285,34 +284,37 @@ class Mind:
     def _remember(
         self,
         result: ToolFinished,
-        tasks: Mapping[asyncio.Task[ToolFinished], ToolCall],
+        tasks: dict[asyncio.Task[ToolFinished], ToolCall],
         reply: _Reply,
         ran: list[ToolRan],
     ) -> None:
-        call = next(call for call in tasks.values() if call.call_id == result.call_id)
+        """Keep a result for the next round; from here on the loop has it."""
+        task, call = next((t, c) for t, c in tasks.items() if c.call_id == result.call_id)
+        del tasks[task]
         reply.results[_identity(call)] = result
         ran.append(_as_ran(call, result))
 
-    def _drop_harmless(self, tasks: Mapping[asyncio.Task[ToolFinished], ToolCall]) -> None:
+    def _let_go(self, tasks: Mapping[asyncio.Task[ToolFinished], ToolCall]) -> None:
         """The reply was closed: stop what only reads; what has an effect runs to its end."""
         for task, call in tasks.items():
-            if not task.done() and not self._tools[call.name].has_effect:
+            if self._tools[call.name].has_effect:
+                self._late[call.call_id] = (call, task)
+            else:
                 task.cancel()
-                self._unreported.pop(call.call_id, None)
 
     async def _late_results(
         self, history: list[ConversationItem], committed: asyncio.Event
     ) -> AsyncGenerator[ReplyEvent, None]:
         """Report tools that ran on after their reply was interrupted, so that none is lost."""
         known = tools_ran(history)
-        for call_id, (call, task) in list(self._unreported.items()):
+        for call_id, (call, task) in list(self._late.items()):
             if call_id not in known:
                 await committed.wait()
                 result = await task
                 history.append(_as_ran(call, result))
-                self._unreported.pop(call_id, None)
+                self._late.pop(call_id, None)
                 yield result
-            self._unreported.pop(call_id, None)
+            self._late.pop(call_id, None)
 
 
 async def _run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -78,13 +77,14 @@ def build_mind(
     model = FallbackModel(
         [*remote, Candidate(local, CircuitBreaker(local.name))],
         first_token_timeout=first_token / max(1, len(remote)),
-        on_failure=partial(_report, observer) if observer is not None else _unwatched,
+        stall_timeout=first_token,
     )
     mind = Mind(
         model, _persona(version, profile, spoken, now), knowledge=knowledge, tools=[note_details()]
     )
     if observer is not None:
         mind.observer = observer
+    model.on_failure = partial(_report, mind)  # to whoever observes the mind at that time
     return mind
 
 
@@ -171,10 +171,11 @@ def _shared_client(credentials: MindCredentials) -> AsyncGroq:
     return clients[key]
 
 
-def _report(observer: Observer, failure: Failure) -> None:
-    data: Mapping[str, object] = asdict(failure)
-    observer("model_failed", data)
+async def close_clients() -> None:
+    """Close this event loop's connections: when the process ends."""
+    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+        await client.close()
 
 
-def _unwatched(failure: Failure) -> None:
-    """Nobody asked to be told."""
+def _report(mind: Mind, failure: Failure) -> None:
+    mind.observer("model_failed", asdict(failure))

@@ -10,9 +10,10 @@ from agents.brain.events import AgentSaid, CallerSaid, HangUp, TextDelta, ToolFi
 from agents.profiles import parse_profile
 from agents.selectors import agent_by_slug, published_version
 from agents.services import seed_demo_agents
-from agents.services.mind import MindCredentials, build_mind, check_model
+from agents.services.mind import MindCredentials, build_mind, check_model, close_clients
 from tenants.db import run_in_tenant
 from tenants.models import AuditEntry
+from tests.peers.groq import GroqServer, running, sensible, too_many
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,6 +112,56 @@ async def test_with_a_key_groq_thinks_first(tenant):
         )
 
     assert (await run_in_tenant(tenant.id, prepare)).model_name == "groq"
+
+
+async def groq_mind(tenant, server, slug="grace"):
+    credentials = MindCredentials(server.key, server.url)
+
+    def prepare():
+        seed_demo_agents(tenant)
+        version = published_version(agent_by_slug(slug))
+        return build_mind(version, version.profile("browser"), credentials=credentials)
+
+    return await run_in_tenant(tenant.id, prepare)
+
+
+async def test_groq_is_given_the_prompt_and_the_knowledge_and_its_answer_is_spoken(tenant):
+    async with running(GroqServer(answer=sensible, key="k1")) as server:
+        mind = await groq_mind(tenant, server)
+        await mind.open()
+        answers, events = await talk(mind, "how much is it", "goodbye")
+        await close_clients()
+    assert "whale watching tour is ninety dollars" in answers[0]
+    assert events == [HangUp()]
+    [first, _] = server.requests
+    assert first["model"] == "openai/gpt-oss-120b"
+    assert first["messages"][0]["content"].startswith("You are Grace, the virtual assistant")
+    assert {tool["function"]["name"] for tool in first["tools"]} == {"note_details", "hang_up"}
+    assert server.connections == 1
+
+
+async def test_when_groq_fails_the_embedded_brain_answers_and_the_observer_is_told(tenant):
+    seen = []
+    async with running(GroqServer([too_many("60")], key="k2")) as server:
+        mind = await groq_mind(tenant, server)
+        mind.observer = lambda name, data: seen.append((name, data))
+        answers, _ = await talk(mind, "how much is it", "opening hours")
+        await close_clients()
+    assert "ninety dollars" in answers[0]
+    assert "eight in the morning" in answers[1]
+    assert len(server.requests) == 1
+    [failure] = [data for name, data in seen if name == "model_failed"]
+    assert (failure["model"], failure["code"]) == ("groq", "QuotaExceeded")
+    assert failure["after_first_token"] is False
+    used = [data["provider"] for name, data in seen if name == "model_used"]
+    assert used == ["embedded", "embedded"]
+
+
+async def test_the_model_check_asks_the_configured_server():
+    async with running(GroqServer(models=("openai/gpt-oss-20b",))) as server:
+        check = await check_model(MindCredentials("right-key", server.url))
+    assert not check.ok
+    assert "set GROQ_MODEL to one of: openai/gpt-oss-20b" in check.reason
 
 
 async def test_without_a_key_the_model_check_says_which_variable_is_missing():

@@ -235,7 +235,7 @@ async def test_the_stand_in_speaks_the_documented_wire_format():
         body = json.dumps({"model": "openai/gpt-oss-120b", "messages": []}).encode()
         head = f"POST /openai/v1/chat/completions HTTP/1.1\r\ncontent-length: {len(body)}\r\n"
         writer.write(head.encode() + b"authorization: Bearer right-key\r\n\r\n" + body)
-        sent = (await reader.read()).decode()
+        sent = (await reader.readuntil(b"0\r\n\r\n")).decode()
         writer.close()
     assert "content-type: text/event-stream" in sent
     assert 'data: {"id": "chatcmpl-1", "object": "chat.completion.chunk"' in sent

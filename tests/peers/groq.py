@@ -142,23 +142,17 @@ class GroqServer:
             return await _send_json(writer, reply.status, error, reply.headers)
         writer.write(_head(200, {"content-type": "text/event-stream",
                                  "transfer-encoding": "chunked", **LIMITS}))  # fmt: skip
-        gone = asyncio.ensure_future(reader.read(1))
-        try:
-            for count, event in enumerate(_events(reply, model)):
-                if gone.done() or count == reply.cut_after:
-                    self._note_left(gone.done())
-                    writer.transport.abort()
-                    return False
-                writer.write(_chunk(event))
-                await writer.drain()
-                await asyncio.wait([gone], timeout=reply.drip)
-            writer.write(b"0\r\n\r\n")
+        for count, event in enumerate(_events(reply, model)):
+            if reader.at_eof() or count == reply.cut_after:
+                self._note_left(reader.at_eof())
+                writer.transport.abort()
+                return False
+            writer.write(_chunk(event))
             await writer.drain()
-        finally:
-            gone.cancel()
-            with suppress(asyncio.CancelledError):
-                await gone
-        return False
+            await asyncio.sleep(reply.drip)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        return True
 
     def _note_left(self, by_itself: bool) -> None:
         if by_itself:
