@@ -272,7 +272,16 @@ def _unfit_for_production(env: Environment) -> Iterator[Fault]:
 
 def is_production() -> bool:
     """Whether Django was told to run with the production settings."""
-    return process_environment().get("DJANGO_SETTINGS_MODULE") == "config.settings.production"
+    return _settings_module() == "config.settings.production"
+
+
+def dotenv_file() -> Path:
+    """Where settings may be written. Tests must not depend on what is there for other use."""
+    return BASE_DIR / (".env.test" if _settings_module() == "config.settings.test" else ".env")
+
+
+def _settings_module() -> str:
+    return process_environment().get("DJANGO_SETTINGS_MODULE", "")
 
 
 def read(dotenv: Path) -> tuple[Environment, dict[str, Origin]]:
@@ -287,7 +296,7 @@ def read(dotenv: Path) -> tuple[Environment, dict[str, Origin]]:
 
 
 try:
-    ENV, ORIGINS = read(BASE_DIR / ".env")
+    ENV, ORIGINS = read(dotenv_file())
 except InvalidEnvironment as error:
     # The first thing that any process of ours does: nothing has started that must be ended.
     sys.exit(f"{error}\nSet it in the environment or in .env; see docs/configuration.md.")
