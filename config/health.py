@@ -19,12 +19,11 @@ from django.views.decorators.http import require_safe
 
 from calls.live import live
 from calls.providers.registry import describe
+from config.settings.env import BASE_DIR
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS = 2.0
-VERSION: str = tomllib.loads((settings.BASE_DIR / "pyproject.toml").read_text())["project"][
-    "version"
-]
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 
 @dataclass(frozen=True, slots=True)
