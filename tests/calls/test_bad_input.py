@@ -96,7 +96,11 @@ async def ending(desk, quiet):
 # --- before the call ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("token", ["", "forged", stream_token(uuid.uuid4())])
+@pytest.mark.parametrize(
+    "token",
+    ["", "forged", stream_token(uuid.uuid4())],
+    ids=["none", "forged", "of no call"],  # the same in every process that collects
+)
 async def test_stream_without_a_good_token_is_refused(desk, bystander, token):
     phone = Phone(application)
     phone.start(SID, token)
