@@ -6,6 +6,7 @@ thread; a call that comes sooner waits for it in a thread of its own.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from agents.services.mind import check_model
 from calls.providers.registry import warm_up as warm_up_providers
 from calls.providers.tts import cache
 from calls.voice import silero
@@ -39,4 +41,11 @@ def warm_up() -> None:
 
 def warm_up_in_background() -> None:
     """Begin now; calls that come before it is done wait for it."""
-    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_warm_up_and_check, name="warm-up", daemon=True).start()
+
+
+def _warm_up_and_check() -> None:
+    warm_up()
+    check = asyncio.run(check_model())  # asks the network, so no call waits for it
+    worry = bool(settings.GROQ_API_KEY) and not check.ok
+    log.log(logging.WARNING if worry else logging.INFO, "language model: %s", check.reason)
