@@ -40,6 +40,7 @@ def _call() -> dict[str, Any]:
 
 
 ROUTES: dict[str, Route] = {
+    "health": everyone(200),
     "healthz": everyone(200),
     "readyz": everyone(200),
     "docs": everyone(200),

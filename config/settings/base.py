@@ -23,7 +23,7 @@ if not (_app_url and REDIS_URL):
 
 # `default` is the application's role (owns nothing, no BYPASSRLS); `owner` runs migrations.
 DATABASES = {
-    "default": derived.database(_app_url),
+    "default": derived.pooled(derived.database(_app_url), 2 * ENV.DATABASE_THREADS),
     "owner": derived.database(_owner_url or _app_url),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

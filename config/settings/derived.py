@@ -25,10 +25,20 @@ def database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or query.pop("host", ""),
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
+        "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": "5", **query},
     }
+
+
+def pooled(entry: dict[str, Any], connections: int) -> dict[str, Any]:
+    """The same entry with up to so many connections shared by a process's threads.
+
+    An ASGI server answers each request in a new thread. Without a pool each would open its
+    own connection: 11 ms here, against 0.05 ms.
+    """
+    pool = {"min_size": 0, "max_size": connections, "timeout": 5}
+    return {**entry, "OPTIONS": {**entry["OPTIONS"], "pool": pool}}
 
 
 def broker(redis_url: str) -> str:

@@ -2,7 +2,7 @@
 
 from calls.providers.provider import Credentials
 from config.settings.base import *  # noqa: F403
-from config.settings.base import ALLOWED_HOSTS, DATA_DIR
+from config.settings.base import ALLOWED_HOSTS, DATA_DIR, DATABASES
 
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 # Each worker points the aliases at its own database, which an open pool would not follow.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+from contextlib import suppress
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from tenants.context import current_tenant_id, maybe_tenant_id, use_tenant
 from tenants.db import (
@@ -266,3 +267,32 @@ def test_an_unknown_tenant_holds_nothing_and_takes_nothing(owner, tenant):
 def test_no_tenant_names_what_was_wanted():
     with pytest.raises(NoTenant, match="the weather"):
         current_tenant_id("the weather")
+
+
+@pytest.fixture
+def pool(db):
+    """The application's connections as production has them: out of a pool, here of one."""
+    plain = connections["default"].settings_dict
+    options = {**plain["OPTIONS"], "pool": {"min_size": 0, "max_size": 1}}
+    settings_dict = {**plain, "OPTIONS": options, "CONN_MAX_AGE": 0}
+    connections["pooled"] = wrapper = type(connections["default"])(settings_dict, alias="pooled")
+    yield wrapper
+    wrapper.close()
+    wrapper.close_pool()
+    del connections["pooled"]
+
+
+@pytest.mark.parametrize("how", ["left", "exception"])
+def test_a_pooled_connection_carries_no_tenant_to_its_next_user(pool, how):
+    def backend_and_tenant() -> tuple[int, str]:
+        with pool.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid(), current_setting('app.tenant', true)")
+            return tuple(cursor.fetchone())
+
+    with suppress(RuntimeError), tenant_transaction(7, using="pooled"):
+        first = backend_and_tenant()
+        if how == "exception":
+            raise RuntimeError(how)
+    pool.close()
+    assert first[1] == "7"
+    assert backend_and_tenant() == (first[0], "")
