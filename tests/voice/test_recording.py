@@ -193,7 +193,7 @@ def test_a_recording_can_be_played_when_the_process_was_killed(path):
             time.sleep(0.002)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "recorded\n"
         os.kill(process.pid, signal.SIGKILL)

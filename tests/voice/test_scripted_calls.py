@@ -43,7 +43,7 @@ def at(timeline: Timeline, state: str, number: int = 0) -> float:
     return [seconds for seconds, name in timeline.states if name == state][number]
 
 
-def cleared(timeline: Timeline) -> list[float]:
+def cleared(timeline: Timeline) -> list[Any]:
     return [entry[0] for entry in timeline.sent if entry[1] == "clear"]
 
 
