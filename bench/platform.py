@@ -20,7 +20,7 @@ from calls.simulator.line import Line, level
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, signature
 
 NUMBER = "+15005550001"  # the demo's English agent
-TOKEN = "bench-auth-token"  # noqa: S105 - of an account that exists here alone
+TOKEN = "0" * 32  # of an account that exists here alone
 WEBHOOK = "/api/v1/twilio/incoming-call"
 WEBHOOKS = 200
 START_SECONDS = 120.0
@@ -72,30 +72,29 @@ async def running(folder: Path) -> AsyncIterator[Installation]:
         "config.launcher",
         cwd=ROOT,
         env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
     )
+    assert process.stdout is not None
+    ready = asyncio.Event()
+    reading = asyncio.create_task(_read(process.stdout, ready))
     try:
-        await _until_ready(installation, process)
+        await asyncio.wait_for(ready.wait(), START_SECONDS)
+        installation.seconds = time.monotonic() - installation.began
         yield installation
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         await process.wait()
+        await reading
 
 
-async def _until_ready(installation: Installation, process: asyncio.subprocess.Process) -> None:
-    """Ready is what a load balancer takes for it: /readyz says 200."""
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(timeout=5) as client:
-        while process.returncode is None:
-            try:
-                answer = await client.get(f"{installation.url}/readyz")
-            except httpx.TransportError:
-                answer = None
-            if answer is not None and answer.status_code == 200:
-                installation.seconds = time.monotonic() - installation.began
-                return
-            await asyncio.sleep(0.05)
-    raise RuntimeError(f"it did not start: exit status {process.returncode}")
+async def _read(output: asyncio.StreamReader, ready: asyncio.Event) -> None:
+    """Take the log until it ends; the banner says when a user may come."""
+    async for line in output:
+        if b"Andrea is ready" in line:
+            ready.set()
+    if not ready.is_set():
+        raise RuntimeError("it ended before it was ready; see its messages above")
 
 
 async def first_word(installation: Installation) -> float:

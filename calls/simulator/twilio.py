@@ -219,7 +219,8 @@ class TwilioStream:
 
     async def send_frame(self, pcm: bytes) -> None:
         """Send 20 ms of PCM16 of the caller, as `Line` does."""
-        await self.media(mulaw_encode(pcm))
+        with contextlib.suppress(ConnectionClosed):
+            await self.media(mulaw_encode(pcm))
 
     def lose_frame(self) -> None:
         """A frame of the caller gets lost: its number and its time pass."""
