@@ -67,7 +67,7 @@ WITH said AS MATERIALIZED (
         FROM regexp_split_to_table(agents_plain(frequencies.asked), '[^a-z0-9ñ]+') AS word
         OFFSET 0
     ) AS words
-    WHERE best = 0 AND cardinality(said) >= 5 AND cardinality(said) * 0.6 <= (
+    WHERE best = 0 AND cardinality(said) >= 6 AND cardinality(said) * 0.6 <= (
         SELECT count(*) FROM unnest(said) AS one WHERE one = ANY (frequencies.trigrams))
     GROUP BY ordinal, id
 ), weighed AS (

@@ -21,6 +21,7 @@ from unfold.widgets import (
 )
 
 from agents.admin.fields import LexiconField, LinesField, TargetsField
+from agents.admin.labels import CHOICES, LABELS
 from agents.profiles import (
     ChannelProfile,
     InvalidProfile,
@@ -109,7 +110,7 @@ def _form_field(path: str, field: FieldInfo) -> forms.Field:
     """The form field for a setting, by its type."""
     options: dict[str, Any] = {
         "required": False,
-        "label": path.rsplit("__", 1)[-1].replace("_", " ").capitalize(),
+        "label": LABELS[path],
         "help_text": _help(path, field),
     }
     special = {
@@ -118,7 +119,7 @@ def _form_field(path: str, field: FieldInfo) -> forms.Field:
     }.get(path)
     if special is not None:
         return special(**options)
-    choices = [(value, value) for value in literal_choices(field.annotation)]
+    choices = [(value, CHOICES.get(value, value)) for value in literal_choices(field.annotation)]
     if choices and _is_list(field):
         widget = UnfoldAdminCheckboxSelectMultipleWidget
         return forms.MultipleChoiceField(choices=choices, widget=widget, **options)
@@ -144,8 +145,10 @@ def _help(path: str, field: FieldInfo) -> str:
         return about
     unit = " ms" if field.annotation is int and path.startswith(TURNS) else ""
     unit = "" if path.endswith(("_words", "_prompts")) else unit
-    allowed = allowed_values(field).removeprefix("a whole number, ")
-    return f"{about} {allowed}{unit}; default {field.default}{unit}."
+    low, _to, high = allowed_values(field).removeprefix("a whole number, ").partition(" to ")
+    values = {"low": low, "high": high, "default": field.default, "unit": unit}
+    limits = _("%(low)s to %(high)s%(unit)s; default %(default)s%(unit)s.") % values
+    return f"{about} {limits}"
 
 
 def _value_at(stored: Any, path: str) -> Any:

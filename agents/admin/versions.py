@@ -132,8 +132,15 @@ class AgentVersionAdmin(TenantModelAdmin):
     fields = ("prompt", "languages", "greeting_es", "greeting_en", "notes")
     inlines = (KnowledgeInline,)
     actions_detail = (
-        "edit_browser", "edit_twilio", "edit_telnyx", "show_diff", "publish", "roll_back",
-    )  # fmt: skip
+        {
+            "title": gettext_lazy("Channel profiles"),
+            "icon": "tune",
+            "items": ["edit_browser", "edit_twilio", "edit_telnyx"],
+        },
+        "show_diff",
+        "publish",
+        "roll_back",
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Drafts are made from the agent's page."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-SURE = 0.59  # from here on an entry is the answer
+SURE = 0.6  # from here on an entry is the answer
 UNSURE = 0.34  # from here on it is worth asking whether it was meant
 
 

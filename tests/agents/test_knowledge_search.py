@@ -10,7 +10,12 @@ from agents.search import TenantKnowledge, search_knowledge
 from agents.selectors import agent_by_slug, published_version
 from agents.services import seed_demo_agents, version_draft
 from tests.agents.conftest import entry
-from tests.agents.labelled_questions import ENGLISH, SPANISH
+from tests.agents.labelled_questions import (
+    ENGLISH,
+    SPANISH,
+    UNSEEN_ENGLISH,
+    UNSEEN_SPANISH,
+)
 
 
 @pytest.fixture
@@ -50,6 +55,14 @@ def test_paraphrased_questions_find_their_entry_and_others_none(language, labell
     assert accuracy >= 0.95, wrong
     assert sure >= 0.75, wrong
     assert false_answers == 0, wrong
+
+
+@pytest.mark.parametrize(("language", "labelled"), [("en", UNSEEN_ENGLISH), ("es", UNSEEN_SPANISH)])
+def test_questions_that_were_not_tuned_on_do_nearly_as_well(language, labelled, demo):
+    accuracy, sure, false_answers, wrong = measure(demo[language], language, labelled)
+    assert accuracy >= 0.85, wrong
+    assert sure >= 0.6, wrong
+    assert false_answers <= 0.25, wrong
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

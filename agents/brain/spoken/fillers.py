@@ -8,9 +8,9 @@ from agents.brain.spoken.text import words
 
 _SPANISH = """
 a al algo alguna algun ah ahora aqui asi aun bueno como con cual cuales cosa cosas creo de
-dar del decir decirme deme dia diga digame dime disculpa disculpe donde duda el ella ellos
+dar del decir decirme deme diga digame dime disculpa disculpe donde duda el ella ellos
 en entonces era eres es esa ese eso esta estan estaba estoy este esto favor fue gusta
-gustaria ha haber hacer hacen hago han hasta hay hola informacion informes la las le les lo
+gustaria ha haber hacer hacen hago han hasta hay hola informacion informes ir la las le les lo
 los mas me mi mire mis mucho muy ni no nos o oiga oye para pero perdon pregunta preguntar
 podemos podria podrian podrias por porque pudiera pueda puede pueden puedes puedo pues que
 queria querria quiere quieren quiero quisiera saber se sea ser seria si sido sobre solo son
@@ -18,8 +18,8 @@ soy su sus tal tambien tan te tener tengo tiene tienen tienes toda todo tu tus u
 uno unos usted ustedes va mm hm mhm vamos ver y ya yo necesito necesitamos necesita conocer bien
 """
 _ENGLISH = """
-a about actually ah all also am an and any are as ask at be been but by can can't could
-did do does doing don't for from get give good got had has have hello hey hi how i i'd i'm
+a about actually ah all also am an and any are as ask at be been but by came can can't come could
+did do does doing don't for from get give go going good got had has have hello hey hi how i i'd i'm
 i've if in information into is it it's its just kind know let like look looking may me
 might my need now of oh ok okay on or our please possible question really right say see
 shall should so some something sorry such tell than that that's the their them then there
