@@ -1,5 +1,7 @@
 """The table of scripted calls: each row is one promise of the loop, to 0.05 s."""
 
+from typing import Any
+
 import pytest
 
 from calls.voice import TurnOptions
