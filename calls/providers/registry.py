@@ -35,6 +35,7 @@ __all__ = [
     "build_recognisers",
     "build_synthesisers",
     "describe",
+    "first_recogniser",
     "warm_up",
 ]
 
@@ -127,13 +128,22 @@ def _chain(
     language: str,
     credentials: Credentials,
 ) -> list[Provider[RequestT, BackendT]]:
+    if not any(entry.name == wished and not entry.missing(credentials) for entry in providers):
+        _log_unmet_wish(providers, wished, credentials)
+    return _ranked(providers, wished, language, credentials)
+
+
+def _ranked(
+    providers: Sequence[Provider[RequestT, BackendT]],
+    wished: str,
+    language: str,
+    credentials: Credentials,
+) -> list[Provider[RequestT, BackendT]]:
     usable = [
         entry
         for entry in providers
         if not entry.missing(credentials) and (entry.name == wished or not entry.on_request)
     ]
-    if wished not in {entry.name for entry in usable}:
-        _log_unmet_wish(providers, wished, credentials)
     able = [entry for entry in usable if not entry.cannot(language)]
     chosen = able or [entry for entry in usable if entry.last_resort]
     return sorted(chosen, key=lambda entry: _order(entry, wished, credentials))
@@ -161,6 +171,12 @@ def describe(credentials: Credentials, language: str = "") -> list[ProviderStatu
     return [_status(entry, credentials, language) for entry in entries] + [
         _status(entry, credentials, language) for entry in SYNTHESISERS
     ]
+
+
+def first_recogniser(*, provider: str, language: str, credentials: Credentials) -> ProviderStatus:
+    """Who would listen if a call began now; not `available` if it cannot do the language."""
+    first = _ranked(RECOGNISERS, provider, language, credentials)[0]
+    return _status(first, credentials, language)
 
 
 def _status(

@@ -3,6 +3,7 @@
 
 const page = document.getElementById("test-call");
 const texts = JSON.parse(document.getElementById("test-call-texts").textContent);
+const hearing = JSON.parse(document.getElementById("test-call-hearing").textContent);
 const at = (name) => document.querySelector(`[data-at="${name}"]`);
 
 const view = {
@@ -10,7 +11,8 @@ const view = {
   level: at("level"), problem: at("problem"), problemTitle: at("problem-title"),
   problemText: at("problem-text"), state: at("state"), caller: at("caller"), clock: at("clock"),
   talk: at("talk"), turns: at("turns"), noTurns: at("no-turns"), facts: at("facts"),
-  keypad: at("keypad"), setup: at("setup"),
+  keypad: at("keypad"), setup: at("setup"), meter: at("meter"), notice: at("notice"),
+  noticeTitle: at("notice-title"), noticeText: at("notice-text"),
 };
 
 let call = null;
@@ -28,6 +30,18 @@ function showProblem(code, detail = "") {
 function hideProblem() {
   view.problem.hidden = true;
   delete view.problem.dataset.code;
+}
+
+// What to know of whoever listens: `recogniser` once a call has told it, the expected one before.
+function showNotice(recogniser = null) {
+  const agent = hearing[view.agent.value];
+  const notice = agent && agent.notices[recogniser || agent.expected];
+  view.notice.hidden = !notice;
+  if (!notice) return;
+  view.notice.dataset.code = notice.code;
+  view.notice.classList.toggle("notice--warning", notice.code === "deaf");
+  view.noticeTitle.textContent = notice.title;
+  view.noticeText.textContent = notice.text;
 }
 
 const MEDIA_PROBLEMS = {
@@ -130,7 +144,7 @@ class Call {
   }
 
   captured({ pcm, level }) {
-    view.level.style.width = `${Math.min(100, Math.round(Math.sqrt(level) * 160))}%`;
+    showLevel(Math.min(100, Math.round(Math.sqrt(level) * 160)));
     if (this.ready && this.socket.readyState === WebSocket.OPEN) this.socket.send(pcm);
   }
 
@@ -148,6 +162,7 @@ class Call {
     this.ready = true;
     this.startedAt = performance.now();
     showFacts({ ...providers, call: id });
+    showNotice(providers.recogniser);
     if (providers.recogniser === "browser") this.recognise();
   }
 
@@ -161,12 +176,14 @@ class Call {
   }
 
   on_transcript({ role, text, final }) {
-    if (!text && !this.partial[role]) return;
-    const line = this.partial[role] || addLine(role);
-    line.textContent = text;
+    const line = this.partial[role] || (text ? addLine(role) : null);
+    if (!line) return;
+    // The caller's text grows by itself; the agent's comes sentence by sentence.
+    line.textContent = role === "agent" ? `${line.textContent} ${text}`.trim() : text;
     line.dataset.final = String(final);
     this.partial[role] = final ? null : line;
     if (final) line.dataset.pending = "turn";
+    if (!line.textContent) line.remove();
     scrollTalk();
   }
 
@@ -178,11 +195,14 @@ class Call {
     }
   }
 
-  on_tool({ name, status }) { if (status === "started") addLine("note", `${texts.tool} ${name}`); }
+  on_tool({ name, status, failed }) {
+    if (status === "started") addLine("note", `${texts.tool} ${name}`);
+    else if (failed) addLine("note", `${texts.tool_failed} ${name}`);
+  }
 
   on_error({ code, message }) {
     if (texts.problems[code]) showProblem(code, message);
-    else addLine("note", message);
+    else addLine("note", `${texts.troubles[code] || ""} ${message}`.trim());
   }
 
   on_ended({ reason }) {
@@ -266,57 +286,88 @@ function showTurnText(role, text, heard, interrupted) {
   if (!interrupted || role !== "agent") return;
   const lost = document.createElement("span");
   lost.className = "unheard";
-  lost.textContent = ` ${text.startsWith(heard) ? text.slice(heard.length).trim() : ""}`;
-  const note = document.createElement("small");
-  note.textContent = texts.interrupted;
-  line.append(lost, note);
+  lost.textContent = ` ${unheard(text, heard)}`;
+  line.append(lost, element("small", texts.interrupted));
 }
 
-const PARTS = [
-  ["endpointing", "endpointing_delay"], ["model", "llm_first_token"], ["voice", "tts_first_audio"],
-];
+function unheard(text, heard) {
+  if (text.startsWith(heard)) return text.slice(heard.length).trim();
+  const words = (some) => some.split(/\s+/).filter(Boolean);
+  return words(text).slice(words(heard).length).join(" ");
+}
+
+// Where the time of an answer went, as parts that lie one after the other and add up to it.
+// With a preemptive reply the model and the voice work while the agent still waits for the end:
+// `ahead` ms of theirs (at least) cost the caller nothing, and are told beside the bar.
+function partsOf(metrics) {
+  const total = metrics.response_latency;
+  const wait = Math.min(total, metrics.endpointing_delay || 0);
+  const recognition = Math.min(wait, metrics.transcript_delay || 0);
+  const model = metrics.llm_first_token || 0;
+  const voice = metrics.tts_first_audio || 0;
+  const after = total - wait;
+  const ahead = Math.max(0, model + voice - after);
+  const parts = ahead > 0
+    ? { recognition, pause: wait - recognition, rest: after }
+    : { recognition, pause: wait - recognition, model, rest: after - model - voice, voice };
+  return { total, parts, ahead: ahead > 0 ? { model, voice } : null };
+}
+
+const inMs = (name, ms) => `${texts.parts[name]} ${Math.round(ms)} ms`;
+const listed = (parts) => Object.entries(parts).map(([name, ms]) => inMs(name, ms)).join(" · ");
 
 function showTurnLatency(text, metrics) {
+  const { total, parts, ahead } = partsOf(metrics);
   view.noTurns.hidden = true;
-  const total = metrics.response_latency;
   const row = document.createElement("li");
+  row.dataset.total = total;
   const head = document.createElement("div");
   head.className = "turns__row";
-  const label = document.createElement("span");
-  label.textContent = text;
-  const figure = document.createElement("strong");
-  figure.textContent = `${Math.round(total)} ms`;
-  head.append(label, figure);
+  head.append(element("span", text), element("strong", `${Math.round(total)} ms`));
   const bar = document.createElement("div");
   bar.className = "bar";
-  let left = total;
-  for (const [name, key] of PARTS) {
-    const share = Math.max(0, Math.min(left, metrics[key] || 0));
-    left -= share;
-    bar.append(barPart(name, share, total));
-  }
-  bar.append(barPart("rest", left, total));
-  row.append(head, bar);
+  bar.append(...Object.entries(parts).map(([name, ms]) => barPart(name, ms, total)));
+  const detail = element("div", [listed(parts), ahead && `${texts.ahead} ${listed(ahead)}`]
+    .filter(Boolean).join(" — "));
+  detail.className = "turns__parts";
+  row.append(head, bar, detail);
   view.turns.append(row);
+  scaleBars();
   view.turns.scrollTop = view.turns.scrollHeight;
 }
 
-function barPart(name, share, total) {
+// All bars share one scale, so that a slow answer is a long one.
+function scaleBars() {
+  const rows = [...view.turns.children];
+  const slowest = Math.max(...rows.map((row) => Number(row.dataset.total)));
+  for (const row of rows) {
+    row.querySelector(".bar").style.width = `${(100 * row.dataset.total) / slowest}%`;
+  }
+}
+
+function barPart(name, ms, total) {
   const part = document.createElement("i");
   part.className = name;
-  part.style.width = `${total ? (100 * share) / total : 0}%`;
-  part.title = `${texts.parts[name]}: ${Math.round(share)} ms`;
+  part.style.width = `${total ? (100 * ms) / total : 0}%`;
+  part.title = inMs(name, ms);
   return part;
+}
+
+function element(tag, text) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
+}
+
+function showLevel(percent) {
+  view.level.style.width = `${percent}%`;
+  view.meter.setAttribute("aria-valuenow", percent);
 }
 
 function showFacts(facts) {
   view.facts.replaceChildren();
   for (const [key, value] of Object.entries(facts)) {
-    const term = document.createElement("dt");
-    term.textContent = texts.facts[key] || key;
-    const detail = document.createElement("dd");
-    detail.textContent = value;
-    view.facts.append(term, detail);
+    view.facts.append(element("dt", texts.facts[key] || key), element("dd", value));
   }
 }
 
@@ -325,7 +376,7 @@ function setIdle() {
   view.start.disabled = false;
   view.hangUp.hidden = true;
   view.keypad.hidden = true;
-  view.level.style.width = "0";
+  showLevel(0);
   view.setup.disabled = false;
   view.state.dataset.state = "";
   view.state.textContent = texts.no_call;
@@ -363,6 +414,7 @@ async function startCall() {
   }
 }
 
+view.agent.addEventListener("change", () => showNotice());
 view.start.addEventListener("click", startCall);
 view.hangUp.addEventListener("click", () => call && call.hangUp());
 view.keypad.addEventListener("click", ({ target }) => {
@@ -372,3 +424,4 @@ window.addEventListener("pagehide", () => call && call.send({ type: "hangup" }))
 if (navigator.mediaDevices) navigator.mediaDevices.addEventListener("devicechange", listMicrophones);
 listMicrophones();
 setIdle();
+showNotice();

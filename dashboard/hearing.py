@@ -1,0 +1,74 @@
+"""What a caller should know about an agent's ears before they speak to it in the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import get_language_info
+from django.utils.translation import gettext as _
+
+from agents.models import AgentVersion
+from calls.providers.registry import Credentials, first_recogniser
+
+Notice = dict[str, str]
+
+
+def hearing_of(version: AgentVersion) -> dict[str, Any]:
+    """Who is expected to listen, and what to tell callers of each listener worth a word.
+
+    `{"expected": "embedded", "notices": {"embedded": {"code", "title", "text"}, ...}}`
+    """
+    transcriber = version.profile("browser").transcriber
+    language = transcriber.languages[0]
+    credentials: Credentials = settings.SPEECH_CREDENTIALS
+    expected = first_recogniser(
+        provider=transcriber.provider, language=language, credentials=credentials
+    )
+    notices = {"embedded": _embedded(language), "browser": _browser()}
+    return {"expected": expected.name, "notices": notices}
+
+
+def notice_for(version: AgentVersion) -> Notice | None:
+    """What to say about the agent before anybody has called it."""
+    hearing = hearing_of(version)
+    notice: Notice | None = hearing["notices"].get(hearing["expected"])
+    return notice
+
+
+def _embedded(language: str) -> Notice:
+    last_resort = first_recogniser(
+        provider="embedded", language=language, credentials=Credentials()
+    )
+    return _demonstration() if last_resort.available else _deaf(language)
+
+
+def _deaf(language: str) -> Notice:
+    name = get_language_info(language)["name_translated"]
+    return {
+        "code": "deaf",
+        "title": _("No %(language)s recogniser is configured") % {"language": name},
+        "text": _(
+            "This agent speaks, but cannot understand you until AZURE_SPEECH_KEY or GROQ_API_KEY "
+            "is set. Meanwhile the browser's own recognition can be chosen in its browser profile."
+        ),
+    }
+
+
+def _demonstration() -> Notice:
+    return {
+        "code": "demonstration",
+        "title": _("A demonstration recogniser listens"),
+        "text": _(
+            "It understands English, and only the words of the agent's knowledge. Set "
+            "AZURE_SPEECH_KEY or GROQ_API_KEY for one that understands everything."
+        ),
+    }
+
+
+def _browser() -> Notice:
+    return {
+        "code": "browser",
+        "title": _("Your browser recognises what you say"),
+        "text": _("Its maker may receive your voice, as it does when you dictate."),
+    }
