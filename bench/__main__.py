@@ -36,6 +36,18 @@ async def _bounded(measuring: Awaitable[list[Figure]]) -> list[Figure]:
     return await asyncio.wait_for(measuring, LONGEST_SECONDS)
 
 
+def _run(name: str, measure: Callable[[], Awaitable[list[Figure]]]) -> int:
+    """Run one benchmark, show and save what it found; how many figures fall short."""
+    print(f"{name} ...", flush=True)
+    try:
+        figures = uvloop.run(_bounded(measure()))
+    except (OSError, RuntimeError) as error:  # TimeoutError is an OSError
+        print(f"  could not be measured: {error or type(error).__name__}\n", flush=True)
+        return 1
+    print(f"{table(figures)}\n  -> {save(name, figures)}\n", flush=True)
+    return sum(not figure.holds for figure in figures)
+
+
 def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -47,10 +59,7 @@ def main() -> int:
     short = 0
     for name, measure in benchmarks(options).items():
         if name.startswith(options.only or ""):
-            print(f"{name} ...", flush=True)
-            figures = uvloop.run(_bounded(measure()))
-            print(f"{table(figures)}\n  -> {save(name, figures)}\n", flush=True)
-            short += sum(not figure.holds for figure in figures)
+            short += _run(name, measure)
     if short:
         print(f"{short} figures fall short.")
     return 1 if short else 0

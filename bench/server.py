@@ -34,7 +34,7 @@ class Server:
 
 
 def _get_json(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - loopback
+    with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 - loopback
         found: dict[str, Any] = json.load(response)
     return found
 

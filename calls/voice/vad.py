@@ -163,7 +163,10 @@ class VoiceActivity:
         return (SpeechStarted(self.started_at),)
 
     def _maybe_stop(self) -> tuple[SpeechChange, ...]:
-        if self.position - self.voiced_until < self._options.vad_min_silence:
+        # To the nearest chunk, not to the next: what is missing of the silence the endpoint waits
+        # for anyway, and a whole chunk more would be added to every answer.
+        silence = self.position - self.voiced_until
+        if silence < self._options.vad_min_silence - self._chunk_ms / 2:
             return ()
         voiced = self.voiced
         self.speaking = False
