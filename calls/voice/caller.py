@@ -37,11 +37,15 @@ class CallerTurn:
         if self.started is None or self.is_empty:
             self.started = at
 
-    def add_final(self, text: str, came: float) -> None:
+    def add_final(self, text: str, came: float, began: float) -> None:
+        """An utterance is transcribed; `began` is taken where no speech was noticed."""
         self.partial = ""
-        if text:
-            self.finals.append(text)
-            self.transcript_came = came
+        if not text:
+            return
+        self.finals.append(text)
+        self.transcript_came = came
+        if self.started is None:
+            self.started, self.ended = min(began, came), max(self.ended, came)
 
     def go_on(self, later: CallerTurn, told: bool) -> None:
         """The caller went on after all; `told`: the first words stay in the history."""

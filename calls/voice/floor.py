@@ -425,11 +425,11 @@ class Floor:
             self._patience.floor_is_open()
             return
         self.record(Event.CALLER_STATE, {"state": "away"})
-        if prompts > self._options.away_prompts:
+        available = self._phrases.away_prompts
+        if prompts > self._options.away_prompts or not available:
             self._farewell(self._phrases.goodbye, EndReason.CALLER_SILENT)
             return
         self._patience.prompted()
-        available = self._phrases.away_prompts
         text = available[(prompts - 1) % len(available)]
         self.record(Event.AWAY_PROMPT, {"number": prompts, "text": text})
         self._announce(text)
@@ -438,6 +438,7 @@ class Floor:
         if self._state is not State.LISTENING or not self._hearing.speaking:
             return
         self.record(Event.TURN_LIMIT, {"limit": self._options.caller_turn_limit})
+        self.caller.drop_preemptive("cutting in")
         self._opening = self._words = self._phrases.turn_limit
         self.cue(Cue.ENDPOINT if self.caller.cut_in() else Cue.ANNOUNCE)
 

@@ -106,8 +106,8 @@ class Hearing:
 
     @property
     def awaiting(self) -> bool:
-        """Speech is over whose transcript has not come, but may."""
-        return self._owed > 0 and not self._deaf
+        """Words are on their way: speech is over, or a partial has come, and no final yet."""
+        return (self._owed > 0 or bool(self._partial)) and not self._deaf
 
     def start(self) -> None:
         self._task = self._tasks.spawn(self._listen(self._recogniser), "recogniser")
@@ -168,6 +168,11 @@ class Hearing:
         self._owed += 1
         self._timeout.set(stopped + self._options.transcript_timeout)
 
+    def _expect_final(self) -> None:
+        """Words that the detector took for silence: their final must not be awaited for ever."""
+        if not self._activity.speaking and self._timeout.at is None:
+            self._timeout.set(self._clock.now() + self._options.transcript_timeout)
+
     def split_utterance(self) -> None:
         """The speech that goes on shall count anew; what was said so far is used already."""
         self._written_off = self._partial
@@ -188,6 +193,7 @@ class Hearing:
         if isinstance(heard, Partial):
             self._partial = text
             if text:
+                self._expect_final()
                 self._listener.partial(text)
             return
         self._written_off = ""
@@ -215,6 +221,8 @@ class Hearing:
         waited = self._options.transcript_timeout
         self._listener.record(Event.TRANSCRIPT_TIMEOUT, {"recogniser": name, "waited": waited})
         self._owed = 0
+        if self._activity.speaking:
+            return  # the present utterance will show whether the recogniser is mute
         if self._partial:
             text, self._partial = self._partial, ""
             self._written_off = text

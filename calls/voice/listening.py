@@ -147,7 +147,7 @@ class CallerSide:
 
     def final(self, final: Final, voiced: float) -> None:
         text = final.text.strip()
-        self._turn.add_final(text, self._clock.now())
+        self._turn.add_final(text, self._clock.now(), self.speech_began)
         if text:
             data = {"text": text, "confidence": final.confidence, "language": final.language}
             self.record(Event.TRANSCRIPT_FINAL, data)
@@ -273,7 +273,7 @@ class CallerSide:
         """Is the caller done? Asked whenever something that matters has changed."""
         if self._floor.state is not State.LISTENING or self._turn.is_empty:
             return
-        if self._hearing.speaking or self._hearing.awaiting:
+        if self._is_incomplete:
             if self._hearing.silent_now:
                 self._maybe_begin_early()
             return
@@ -289,8 +289,15 @@ class CallerSide:
             return 0.0 if self._turn.digits.endswith("#") else KEYS_GAP
         return self._endpointing.delay(self._turn.text, self._floor.last_question)
 
+    @property
+    def _is_incomplete(self) -> bool:
+        """More words may belong to the turn; keys alone wait for no transcript of noise."""
+        if self._hearing.speaking:
+            return True
+        return self._hearing.awaiting and bool(self._turn.partial or not self._turn.digits)
+
     def _endpoint_reached(self) -> None:
-        if not self._hearing.speaking:
+        if not self._is_incomplete:
             self._floor.cue(Cue.ENDPOINT)
 
     def _maybe_begin_early(self) -> None:
@@ -320,6 +327,7 @@ class CallerSide:
     def take_turn(self) -> tuple[CallerTurn, Reply | None]:
         """What the caller said, to be answered; and the reply that was begun to just that."""
         turn, self._turn = self._turn, CallerTurn()
+        turn.add_final(turn.partial, self._clock.now(), self.speech_began)
         if self._hearing.speaking:
             self._turn.begin(self._clock.now())
         self.held = False

@@ -175,8 +175,6 @@ class CallSession:
                 self._floor.caller.pressed(event.digit)
             else:
                 self._closed(event)
-            if self._over.is_set():
-                return
         self._floor.end(EndReason.MEDIA_LOST)
 
     def _closed(self, event: Closed) -> None:

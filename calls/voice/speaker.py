@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -119,7 +119,7 @@ class Speaker:
     async def _speak_with(self, voice: Synthesiser) -> BaseException | None:
         self._given = []
         try:
-            async with aclosing(voice.speak(self._feed())) as stream:
+            async with aclosing(self._feed()) as feed, aclosing(voice.speak(feed)) as stream:
                 async for speech in stream:
                     self._take(speech)
                     guarded(self._owner.sound_grew)
@@ -137,7 +137,7 @@ class Speaker:
             segment.closed = True
         return None
 
-    async def _feed(self) -> AsyncIterator[str]:
+    async def _feed(self) -> AsyncGenerator[str, None]:
         while True:
             while self._waiting:
                 segment = self._waiting.popleft()

@@ -28,7 +28,7 @@ class Track:
 
     @property
     def text(self) -> str:
-        return " ".join(segment.text for segment in self.segments)
+        return " ".join(segment.text for segment in self.segments if segment.text)
 
     def add(self, text: str) -> Segment:
         """A new sentence at the end."""

@@ -34,7 +34,7 @@ from calls.voice.testing.peers import (
     ScriptedVoice,
     ToolRun,
 )
-from calls.voice.testing.script import NEVER, Script
+from calls.voice.testing.script import NEVER, Says, Script
 from calls.voice.testing.virtual_time import Deadlock, VirtualLoop, run_virtually
 
 __all__ = [
@@ -94,10 +94,11 @@ async def _run(
 ) -> Timeline:
     line, store, recorder = ScriptedLine(script), ScriptedStore(), ScriptedRecorder()
     brain = ScriptedBrain(script)
+    answered: list[Says] = []
     ports = Ports(
         line,
         ScriptedDetector(),
-        [ScriptedRecogniser(script, number) for number in range(script.recognisers)],
+        [ScriptedRecogniser(script, number, answered) for number in range(script.recognisers)],
         ScriptedJudge(script),
         brain,
         [ScriptedVoice(script, brain, number) for number in range(script.voices)],

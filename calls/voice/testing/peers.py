@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -83,7 +84,10 @@ class ScriptedLine:
     async def __aiter__(self) -> AsyncIterator[MediaEvent]:
         while True:
             while self._inbound:
-                yield self._inbound.popleft()
+                event = self._inbound.popleft()
+                yield event
+                if isinstance(event, Closed):
+                    return
             if _now() >= self._faults.stream_ends_at - _INSTANT:
                 return
             self._wake.clear()
@@ -179,9 +183,10 @@ class ScriptedDetector:
 class ScriptedRecogniser:
     """Hears what the script says the caller says, at the times it says."""
 
-    def __init__(self, script: Script, number: int) -> None:
+    def __init__(self, script: Script, number: int, answered: list[Says]) -> None:
         self.name = f"recogniser-{number}"
         self._script = script
+        self._answered = answered  # by any recogniser, at `finish_utterance`
         self._fails_at = script.faults.failing_recognisers.get(number, NEVER)
         self._out: asyncio.Queue[Partial | Final | Exception] = asyncio.Queue()
         self._handles: list[asyncio.TimerHandle] = []
@@ -210,8 +215,13 @@ class ScriptedRecogniser:
         if not self._script.transcribes_at_finish:
             return
         now = _now()
-        ended = [says for says in self._script.says if says.until <= now + _INSTANT]
-        text = ended[-1].text if ended else ""
+        ended = [
+            says
+            for says in self._script.says
+            if says.at < now and says not in self._answered and says.transcript_delay != NEVER
+        ]
+        self._answered.extend(ended)
+        text = " ".join(says.text for says in ended)
         delay = ended[-1].transcript_delay if ended else 0.0
         handle = asyncio.get_running_loop().call_at(now + delay, self._out.put_nowait, Final(text))
         self._handles.append(handle)
@@ -289,8 +299,9 @@ class ScriptedBrain:
         for step in self._pick(conversation):
             if isinstance(step, Speaks):
                 self.current.insert(0, step)
-                async for delta in self._tokens(step):
-                    yield delta
+                async with aclosing(self._tokens(step)) as tokens:
+                    async for delta in tokens:
+                        yield delta
             elif isinstance(step, CallsTool):
                 await committed.wait()
                 self._calls += 1
@@ -305,7 +316,7 @@ class ScriptedBrain:
     async def aclose(self) -> None:
         """Nothing is held open."""
 
-    async def _tokens(self, step: Speaks) -> AsyncIterator[TextDelta]:
+    async def _tokens(self, step: Speaks) -> AsyncGenerator[TextDelta, None]:
         begun = _now()
         tokens = re.findall(r"\S+\s*", step.text)
         if len(tokens) == 1:
