@@ -72,6 +72,9 @@ class ScriptedCall:
         phrases = Phrases.for_language("en")
         return CallSession(ports, OPTIONS, language="en", greeting=None, phrases=phrases)
 
+    async def hand_off(self, media: SocketStream) -> None:
+        """There is nobody else."""
+
     def close(self, reason: str, media: SocketStream) -> None:  # noqa: ARG002
         self._counts[f"ended.{reason}"] += 1
 

@@ -20,10 +20,11 @@ WIDEST = 60
 
 
 class Screen:
-    """Writes lines; in colour where `out` is a terminal."""
+    """Writes lines; in colour where `out` (standard output) is a terminal."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out, self._coloured = out, out.isatty()
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
+        self._coloured = self._out.isatty()
 
     def line(self, text: str = "") -> None:
         self._out.write(text + "\n")
