@@ -52,7 +52,7 @@ LABELS = {
     "functions__dtmf": _("Press keys"),
     "functions__transfer_targets": _("Transfer to"),
     "functions__hand_off_agents": _("Hand over to agents"),
-    "advanced__recording": _("Recording"),
+    "advanced__recording": _("Record the call"),
     "advanced__ambience": _("Ambience"),
     "advanced__ambience_volume": _("Volume of the ambience"),
     "advanced__idle_messages": _("Messages to a silent caller"),

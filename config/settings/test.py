@@ -8,6 +8,7 @@ ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 # Each worker points the aliases at its own database, which an open pool would not follow.
 DATABASES["default"]["OPTIONS"].pop("pool")
 DATABASES["default"]["CONN_MAX_AGE"] = DATABASES["owner"]["CONN_MAX_AGE"] = 60
+LANGUAGE_CODE = "en"  # texts are asserted as the source has them
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 # Rate limits and lock-outs live in the cache; a test must not meet another's, nor a worker's.
