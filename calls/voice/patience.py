@@ -109,8 +109,8 @@ class Patience:
         self._silence.set(max(self._last_sound + SILENCE, now + SILENCE_AT_LEAST))
 
     def reply_goes_on(self) -> None:
-        """A tool is at work or through: nothing is broken, the silence counts anew."""
-        self._silence.set(self._clock.now() + SILENCE)
+        """A tool is at work or through: nothing is broken, so twice the silence is borne."""
+        self._silence.set(min(self._clock.now() + SILENCE, self._last_sound + 2 * SILENCE))
 
     def agent_sounds(self) -> None:
         self._filler.cancel()

@@ -10,6 +10,7 @@ from calls.voice.states import TABLE, Cue, Do, State
 from calls.voice.testing import Script, run_script, run_virtually
 from calls.voice.testing.peers import (
     ScriptedBrain,
+    ScriptedDetector,
     ScriptedLine,
     ScriptedRecogniser,
     ScriptedVoice,
@@ -377,3 +378,20 @@ def test_turn_options_of_a_quick_call_answer_within_its_silence():
     call.agent_replies("Yes.", first_token=0.0, last_token=0.0, first_audio=0.0)
     timeline = run_script(call, TurnOptions(vad_min_silence=200, endpointing_min=200))
     assert at(timeline, "speaking") == near(2.7)
+
+
+def test_quiet_caller_whom_only_the_recogniser_hears_is_answered(monkeypatch):
+    monkeypatch.setattr(ScriptedDetector, "process", lambda *_: 0.0)
+    call = booking()
+    call.agent_replies("Where to?")
+    timeline = run_script(call, options())
+    assert [turn.text for turn in timeline.turns[:2]] == ["book a tour", "Where to?"]
+    assert at(timeline, "thinking") == near(2.7 + 0.5)
+    assert turns(timeline, "caller")[0].ended == near(2.7)
+
+
+@pytest.mark.parametrize("delay", [None, 100.0, float("inf")])
+def test_speech_that_is_never_transcribed_is_asked_to_be_repeated(delay):
+    timeline = run_script(booking(transcript_delay=delay), options())
+    assert at(timeline, "speaking") == near(5.5)
+    assert turns(timeline, "agent")[0].text.startswith("Perdone")

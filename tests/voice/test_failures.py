@@ -475,7 +475,7 @@ def test_call_ended_before_it_began_still_closes_everything():
 
 def test_last_words_are_waited_for_only_so_long():
     call = Script(greeting=None)
-    call.caller_says("book a tour", at=0.5, until=2.5, transcript_delay=60.0)
+    call.caller_says("book a tour", at=0.5, until=2.5, transcript_delay=50.0)
     call.caller_hangs_up(at=2.45)
     timeline = run_script(call, options())
     assert timeline.ended == near(4.45)

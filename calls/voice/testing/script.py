@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from calls.voice.ports import Action
 
 NEVER = float("inf")
+_AS_GOOD_AS_NEVER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,11 @@ class Script:
     ) -> None:
         """Speech with words: partials evenly over it, the final `transcript_delay` after it.
 
-        `transcript_delay=None`: no final ever comes, nor any partial.
+        `transcript_delay=None` (or a minute and more): neither a final nor a partial ever comes.
         """
         delay = NEVER if transcript_delay is None else transcript_delay
+        if delay >= _AS_GOOD_AS_NEVER:
+            delay = NEVER
         self.says.append(Says(text, at, until, delay))
         self._steps.append(None)
 

@@ -1,0 +1,143 @@
+"""Random calls: whatever happens in whatever order, the loop's invariants hold.
+
+Each seed is one call with random speech, noise, keys, replies, tools and faults. The dangerous
+direction is always the same: words lost or doubled, sound credited that was not heard, a call
+that hangs.
+"""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from calls.voice import EndReason, HangUp, TurnOptions
+from calls.voice.testing import Script, run_script
+
+SEEDS = range(120)
+
+
+def random_script(dice: random.Random) -> Script:
+    call = Script(
+        greeting=dice.choice([None, "Hola, soy Andrea. ¿Qué desea?"]),
+        greeting_seconds=dice.choice([0.5, 1.5, 4]),
+        word_timings=dice.random() < 0.7,
+        voices=dice.choice([1, 2]),
+    )
+    end = random_caller(call, dice)
+    for number in range(dice.randint(0, 5)):
+        random_reply(call, dice, number)
+    if dice.random() < 0.7:
+        call.caller_hangs_up(round(max(8.0, end + dice.uniform(-3, 10)), 2))
+    random_faults(call, dice)
+    return call
+
+
+def random_caller(call: Script, dice: random.Random) -> float:
+    moment, count = dice.uniform(0, 2), 0
+    for _ in range(dice.randint(0, 6)):
+        kind, length = dice.random(), dice.uniform(0.1, 3)
+        pause = dice.choice([0.1, 0.3, 0.6, 1, 2, 4, 8])
+        begin, end = round(moment, 2), round(moment + length, 2)
+        if kind < 0.65:
+            words = [f"w{count + number}" for number in range(dice.randint(1, 6))]
+            count += len(words)
+            delay = min(dice.choice([0.1, 0.2, 0.5, 1.5, 2.5]), pause)
+            call.caller_says(" ".join(words), at=begin, until=end, transcript_delay=delay)
+        elif kind < 0.85:
+            call.caller_noise(begin, end)
+        else:
+            call.caller_presses(dice.choice(["5", "12#", "*"]), begin)
+        moment += length + pause
+    return moment
+
+
+def random_reply(call: Script, dice: random.Random, number: int) -> None:
+    for _ in range(dice.choice([0, 0, 0, 1, 2])):
+        call.agent_calls_tool(f"tool{number}", seconds=dice.choice([0.1, 1, 3, 6]), result=number)
+    if dice.random() < 0.1:
+        call.agent_acts(HangUp())
+    count = dice.randint(1, 12)
+    stops = ["." if dice.random() < 0.3 or word == count - 1 else "" for word in range(count)]
+    call.agent_replies(
+        " ".join(f"a{number}x{word}{stop}" for word, stop in enumerate(stops)),
+        first_token=dice.choice([0, 0.1, 0.5, 2]),
+        last_token=dice.choice([0.1, 0.3, 1, 3]),
+        first_audio=dice.choice([0, 0.1, 0.3, 1, 2.5]),
+        audio_seconds=dice.choice([0.3, 1, 2, 6, 10]),
+    )
+
+
+def random_faults(call: Script, dice: random.Random) -> None:
+    faults = call.faults
+    if dice.random() < 0.1:
+        faults.failing_voices = {0: dice.choice([0, 0.2, 1])}
+    if dice.random() < 0.1:
+        faults.failing_brains = dice.randint(1, 4)
+    if dice.random() < 0.1:
+        faults.mute_brains = dice.randint(1, 3)
+    if dice.random() < 0.1:
+        faults.failing_recognisers = {0: dice.uniform(0, 5)}
+    if dice.random() < 0.1:
+        faults.line_delay = dice.choice([0.05, 0.3])
+    if dice.random() < 0.1:
+        faults.stalled = [(2.0, 2.7)]
+    faults.marks_work = dice.random() > 0.1
+
+
+def random_options(dice: random.Random) -> TurnOptions:
+    return TurnOptions(
+        endpointing_min=dice.choice([200, 400, 800]),
+        vad_min_silence=dice.choice([100, 250, 400]),
+        preemptive=dice.random() < 0.7,
+        bargein=dice.random() < 0.9,
+        bargein_min_words=dice.choice([0, 0, 0, 2]),
+        bargein_min_duration=dice.choice([200, 400]),
+        endpointing_adaptive=dice.random() < 0.3,
+        greeting_protected=dice.choice([0, 0, 1000]),
+        caller_turn_limit=dice.choice([60_000, 4000]),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_call_keeps_the_invariants(seed):
+    dice = random.Random(seed)
+    call, options = random_script(dice), random_options(dice)
+    timeline = run_script(call, options)
+    assert timeline.end_reason in set(EndReason) - {EndReason.INTERNAL_ERROR}
+    no_word_is_lost_or_doubled(call, timeline)
+    only_heard_words_are_credited(timeline)
+    states_alternate_in_order(timeline)
+    nobody_waits_in_silence(call, timeline)
+
+
+def no_word_is_lost_or_doubled(call, timeline):
+    said = " ".join(turn.text for turn in timeline.turns if turn.role == "caller").split()
+    for says in call.says:
+        if says.until + says.transcript_delay < timeline.ended - 0.1:
+            assert [said.count(word) for word in says.text.split()] == [1] * len(says.text.split())
+    assert [word for word in said if said.count(word) > 1 and word.startswith("w")] == []
+
+
+def only_heard_words_are_credited(timeline):
+    for turn in timeline.turns:
+        assert turn.text.startswith(turn.heard_text)
+        assert turn.text[len(turn.heard_text) :][:1] in {"", " ", ".", ","}
+        assert turn.heard_text
+
+
+def states_alternate_in_order(timeline):
+    for states in (timeline.states, timeline.caller_states):
+        moments = [seconds for seconds, _ in states]
+        assert moments == sorted(moments)
+    names = [name for _, name in timeline.states]
+    assert all(name != following for name, following in pairwise(names))
+
+
+def nobody_waits_in_silence(call, timeline):
+    """4 s at most; twice that while a tool is at work, which has had its filler."""
+    speech = [(says.at, says.until) for says in call.says] + call.noises
+    ends = [*timeline.states[1:], (timeline.ended, "")]
+    for (begin, state), (end, _) in zip(timeline.states, ends, strict=True):
+        if state == "thinking" and not any(a < end and b > begin - 0.1 for a, b in speech):
+            at_work = any(run.started < end and run.ended > begin for run in timeline.tools)
+            assert end - begin <= (8.0 if at_work else 4.0)
