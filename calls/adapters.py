@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from agents.brain import events as mind
 from agents.brain.mind import Mind
 from calls.voice import ports
 from calls.voice.denoise import KINDS, Denoiser
-from calls.voice.ports import BrainEvent, Conversation, Final, Partial, Recogniser, SpeechDetector
+from calls.voice.ports import (
+    BrainEvent,
+    Conversation,
+    Final,
+    Partial,
+    Recogniser,
+    Recorder,
+    SpeechDetector,
+    Store,
+    Turn,
+)
 
 # The mind's own types mirror the ports name by name (agents may not import calls).
 _ITEMS = {
@@ -78,6 +88,44 @@ class NoRecorder:
         """Nothing to close."""
 
 
+class LaterStore:
+    """A `Store` for a session that began `since` ms into the call."""
+
+    def __init__(self, store: Store, since: float) -> None:
+        self._store, self._since = store, since
+
+    def event(self, at: float, name: str, data: Mapping[str, object]) -> None:
+        """At its time in the call."""
+        self._store.event(at + self._since, name, data)
+
+    def turn(self, turn: Turn) -> None:
+        """At its times in the call."""
+        since = self._since
+        self._store.turn(replace(turn, started=turn.started + since, ended=turn.ended + since))
+
+
+class LaterRecorder:
+    """A `Recorder` for a session that began `since` ms into the call.
+
+    The caller's sound needs no moving: its places come from the stream, which goes on.
+    """
+
+    def __init__(self, recorder: Recorder, since: float) -> None:
+        self._recorder, self._since = recorder, since
+
+    def caller(self, pcm: bytes, at: float) -> None:
+        """Where the stream says."""
+        self._recorder.caller(pcm, at)
+
+    def agent(self, pcm: bytes, at: float) -> None:
+        """At its time in the call."""
+        self._recorder.agent(pcm, at + self._since)
+
+    def agent_cleared(self, at: float) -> None:
+        """At its time in the call."""
+        self._recorder.agent_cleared(at + self._since)
+
+
 class PageRecogniser:
     """The page's own SpeechRecognition as a `Recogniser`: it hears, we are told.
 
@@ -89,7 +137,7 @@ class PageRecogniser:
     patience = 1200.0
 
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[Partial | Final | None] = asyncio.Queue()
+        self._heard: asyncio.Queue[Partial | Final] = asyncio.Queue()
         self._partial = ""
         self._owed = False
         self._delivered = False
@@ -130,13 +178,13 @@ class PageRecogniser:
         self._timer = loop.call_later(self.patience / 1000, self._give_partial)
 
     async def __aiter__(self) -> AsyncIterator[Partial | Final]:
-        while (heard := await self._heard.get()) is not None:
-            yield heard
+        while True:
+            yield await self._heard.get()
 
     async def aclose(self) -> None:
-        """Hear no more."""
+        """Owe nothing more. The page goes on hearing, maybe for the next agent."""
         self._cancel_timer()
-        self._heard.put_nowait(None)
+        self._owed = False
 
     def _give_partial(self) -> None:
         text, self._partial = self._partial, ""

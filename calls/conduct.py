@@ -35,6 +35,9 @@ class AdmittedCall(Protocol):
     async def begin(self, media: SocketStream) -> Session:
         """Build the session."""
 
+    async def hand_off(self, media: SocketStream) -> Session | None:
+        """The session of the agent who goes on after `handed_off`; None: the call is over."""
+
     def close(self, reason: str, media: SocketStream) -> None:
         """The conversation is over. In memory only: this also happens when we are cancelled."""
 
@@ -81,9 +84,11 @@ async def _converse(call: AdmittedCall, media: SocketStream, line: Line) -> str:
         if media.fault is not None:
             reason = EndReason.FAILED
             return reason
-        session = await call.begin(media)
-        line.connect(session)
-        reason = await _run(session)
+        session: Session | None = await call.begin(media)
+        while session is not None:
+            line.connect(session)
+            reason = await _run(session)
+            session = await call.hand_off(media) if reason == EndReason.HANDED_OFF else None
     except Exception:
         log.exception("call %s broke off", call.public_id)
         reason = EndReason.INTERNAL_ERROR

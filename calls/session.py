@@ -1,132 +1,53 @@
-"""Builds one call out of a published agent version, and sees it through to its last row.
+"""Sees one call through, from its first frame to its last row.
 
 Everything that touches the database happens before the first frame, or through the store's
-writer, or in `run_in_tenant`. What the webhook can do while the phone still rings, it does
-(`calls.ringing`): the greeting is in the phrase cache by the time the caller listens.
+writer, or in `run_in_tenant`. What can be done while the phone still rings is done by then
+(`calls.ringing`): the greeting is in the phrase cache when the caller listens.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
-from django.conf import settings
 from django.utils import timezone
 
-from agents.brain.mind import Mind
-from agents.profiles import AdvancedSettings, ChannelProfile
-from agents.selectors import recognition_hints
-from agents.services.mind import build_mind
-from calls.adapters import (
-    DenoisedDetector,
-    DenoisedRecogniser,
-    MindBrain,
-    NoRecorder,
-    PageRecogniser,
-    denoiser,
-)
+from agents.models import Agent, AgentVersion
+from agents.profiles import Channel
+from agents.selectors import agent_by_slug, published_version
+from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder, PageRecogniser
 from calls.feed import PageFeed
 from calls.live import live
 from calls.models import Call, Recording
 from calls.providers.carriers.socket import SocketStream
-from calls.providers.registry import (
-    Credentials,
-    RecogniserOptions,
-    build_recognisers,
-    build_synthesisers,
-)
-from calls.providers.tts.apology import apology_pcm
 from calls.recordings import recording_path, recordings_folder
-from calls.startup import warm_up
-from calls.store import CallRef, CallStore, Closing
-from calls.voice import (
-    CallSession,
-    Event,
-    HeuristicJudge,
-    LoopClock,
-    Phrases,
-    Ports,
-    Transfer,
-    TurnOptions,
+from calls.setup import (
+    Setup,
+    ambience_for,
+    detector_for,
+    load,
+    recognisers_for,
+    turn_options,
+    voices_for,
 )
-from calls.voice.ambience import Ambience
-from calls.voice.ports import Recogniser, SpeechDetector, Synthesiser
+from calls.store import CallRef, CallStore, Closing
+from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
+from calls.voice.ports import ConversationItem
 from calls.voice.recording import WavRecorder
-from calls.voice.silero import SileroDetector
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
 
 # For the page alone: partials pass, and a finished turn is a row of its own.
 TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value, Event.TURN_FINISHED.value})
-MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
+MEDIA_FIGURES, MEDIA_FAULT, HAND_OFF_FAILED = "media_figures", "media_fault", "hand_off_failed"
 FLUSH_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What is known of a call before anybody has said anything."""
-
-    profile: ChannelProfile
-    language: str
-    greeting: str | None
-    phrases: Phrases
-
-    def texts(self) -> list[str]:
-        """Everything that the agent says word for word in every call."""
-        own = self.phrases
-        fixed = (own.ask_to_repeat, own.goodbye, own.apology, own.turn_limit)
-        texts = (self.greeting or "", *own.fillers, *own.away_prompts, *fixed)
-        return [text for text in texts if text]
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All that a call needs from the database."""
-
-    opening: Opening
-    keyterms: Sequence[str]
-    sentences: Sequence[str]
-    mind: Mind
-    recording: Path | None
-
-
-def load(call: Call, sample_rate: int) -> Setup:
-    """Read what the call needs, and note its recording. Inside the call's tenant."""
-    warm_up()
-    opening = opening_of(call, sample_rate)
-    profile = opening.profile
-    keyterms, sentences = recognition_hints(call.version, call.language)
-    return Setup(
-        opening=opening,
-        keyterms=(*profile.transcriber.keyterms, *keyterms),
-        sentences=sentences,
-        mind=build_mind(call.version, profile, language=call.language),
-        recording=_note_recording(call, sample_rate) if profile.advanced.recording else None,
-    )
-
-
-def opening_of(call: Call, sample_rate: int) -> Opening:
-    """How the call begins. Reads a file the first time: not for the event loop."""
-    profile = call.version.profile(call.channel)
-    phrases = replace(
-        Phrases.for_language(call.language),
-        apology_pcm=apology_pcm(call.language, sample_rate),
-    )
-    if idle := profile.advanced.idle_messages:
-        phrases = replace(phrases, away_prompts=tuple(idle))
-    greeting = call.version.greeting_in(call.language)
-    return Opening(profile, call.language, greeting, phrases)
-
-
-def _note_recording(call: Call, sample_rate: int) -> Path:
-    path = recording_path(call)
-    Recording.objects.create(call=call, path=path, sample_rate=sample_rate)
-    return recordings_folder() / path
+MOST_HAND_OFFS = 8  # two agents that pass a caller to and fro must not do so for ever
 
 
 class StoredCall:
@@ -151,6 +72,7 @@ class StoredCall:
         self._recorder: WavRecorder | NoRecorder = NoRecorder()
         self._reason = ""
         self._began = time.monotonic()
+        self._hand_offs = 0
         self._store = CallStore(
             CallRef(call.tenant_id, call.pk, call.public_id),
             live.writer,
@@ -161,12 +83,11 @@ class StoredCall:
     async def begin(self, media: SocketStream) -> CallSession:
         """Load and build everything; the page is told who listens, thinks and speaks."""
         self._began = time.monotonic()
-        setup = await run_in_tenant(self._call.tenant_id, load, self._call, media.sample_rate)
-        setup.mind.observer = self._mind_tells
-        functions = setup.opening.profile.functions
-        self._transfers = {target.name: target.number for target in functions.transfer_targets}
-        if setup.recording is not None:
-            self._recorder = WavRecorder(setup.recording, media.sample_rate)
+        setup, recording = await run_in_tenant(
+            self._call.tenant_id, _open, self._call, media.sample_rate
+        )
+        if recording is not None:
+            self._recorder = WavRecorder(recording, media.sample_rate)
         self._session = self._build(setup, media)
         if self._page is not None:
             await self._page.ready(
@@ -178,27 +99,49 @@ class StoredCall:
             )
         return self._session
 
-    def _mind_tells(self, name: str, data: Mapping[str, object]) -> None:
-        self._store.event((time.monotonic() - self._began) * 1000, name, data)
+    async def hand_off(self, media: SocketStream) -> CallSession | None:
+        """The other agent's session, with all that was said so far.
 
-    def _build(self, setup: Setup, media: SocketStream) -> CallSession:
+        An agent that is not there, or one hand-off too many, leaves the caller with the agent
+        of before. None where nobody was named.
+        """
+        outcome = self._session.outcome if self._session is not None else None
+        if self._session is None or not isinstance(outcome, HandOff):
+            return None
+        self._hand_offs += 1
+        slug = outcome.agent if self._hand_offs <= MOST_HAND_OFFS else ""
+        setup, found = await run_in_tenant(
+            self._call.tenant_id, _open_another, self._call, slug, media.sample_rate
+        )
+        if not found:
+            self._store.event(self._now(), HAND_OFF_FAILED, {"agent": outcome.agent})
+        self._session = self._build(setup, media, self._session.conversation.items)
+        return self._session
+
+    def _build(
+        self, setup: Setup, media: SocketStream, history: Sequence[ConversationItem] = ()
+    ) -> CallSession:
         opening, profile = setup.opening, setup.opening.profile
-        recognisers = _recognisers(setup, media.sample_rate, self._page_ears)
+        targets = profile.functions.transfer_targets
+        self._transfers = {target.name: target.number for target in targets}
+        setup.mind.observer = self._mind_tells
+        recognisers = recognisers_for(setup, media.sample_rate, self._page_ears)
         voices = voices_for(profile, media.sample_rate)
         self._providers = {
             "recogniser": recognisers[0].name,
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
+        since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,
-            detector=_detector(profile, media.sample_rate),
+            detector=detector_for(profile, media.sample_rate),
             recognisers=recognisers,
             judge=HeuristicJudge(),
             brain=MindBrain(setup.mind),
             synthesisers=voices,
-            store=self._store,
-            recorder=self._recorder,
+            store=LaterStore(self._store, since) if since else self._store,
+            recorder=LaterRecorder(self._recorder, since) if since else self._recorder,
             clock=LoopClock(),
         )
         return CallSession(
@@ -207,8 +150,16 @@ class StoredCall:
             language=opening.language,
             greeting=opening.greeting,
             phrases=opening.phrases,
-            ambience=_ambience(profile.advanced, media.sample_rate),
+            history=history,
+            ambience=ambience_for(profile.advanced, media.sample_rate),
         )
+
+    def _mind_tells(self, name: str, data: Mapping[str, object]) -> None:
+        self._store.event(self._now(), name, data)
+
+    def _now(self) -> float:
+        """Milliseconds into the call."""
+        return (time.monotonic() - self._began) * 1000
 
     def close(self, reason: str, media: SocketStream) -> None:
         """Put the end into the store; what was wrong with the media comes before it."""
@@ -243,75 +194,41 @@ class StoredCall:
 
         Not for long: the writer goes on without us.
         """
-        await self._recorder.aclose()
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._recorder.aclose()
+        except TimeoutError:
+            log.warning("call %s ended, its recording is not closed yet", self.public_id)
         if not await self._store.drained(FLUSH_SECONDS):
             log.warning("call %s ended, %d items wait", self.public_id, self._store.pending)
         if self._page is not None:
             await self._page.ended(self._reason)
 
 
-def credentials() -> Credentials:
-    """The installation's keys for speech."""
-    found: Credentials = settings.SPEECH_CREDENTIALS
-    return found
+def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:
+    """What the call's own version makes of it, and where it is recorded."""
+    setup = load(call.version, _channel(call), call.language, sample_rate)
+    if not setup.opening.profile.advanced.recording:
+        return setup, None
+    path = recording_path(call)
+    Recording.objects.create(call=call, path=path, sample_rate=sample_rate)
+    return setup, recordings_folder() / path
 
 
-def turn_options(profile: ChannelProfile) -> TurnOptions:
-    """The profile's turn-taking; what it leaves at the default stays the loop's to choose."""
-    return TurnOptions(**profile.transcriber.turns.model_dump(exclude_defaults=True))
+def _open_another(call: Call, slug: str, sample_rate: int) -> tuple[Setup, bool]:
+    """The named agent's set-up and True, or the call's own and False."""
+    version = _version_of(slug)
+    setup = load(version or call.version, _channel(call), call.language, sample_rate)
+    return setup, version is not None
 
 
-def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
-    """Who may speak on this call, in order."""
-    voice = profile.voice
-    return build_synthesisers(
-        provider=voice.provider,
-        voice=voice.voice,
-        language=voice.dialect,
-        speed=voice.speed,
-        pitch=voice.pitch,
-        style=voice.style,
-        style_degree=voice.style_degree,
-        lexicon=voice.lexicon,
-        sample_rate=sample_rate,
-        credentials=credentials(),
-    )
-
-
-def _recognisers(
-    setup: Setup, sample_rate: int, page_ears: PageRecogniser | None
-) -> Sequence[Recogniser]:
-    transcriber = setup.opening.profile.transcriber
-    first, *others = transcriber.languages
-    found = build_recognisers(
-        provider=transcriber.provider,
-        language=first,
-        sample_rate=sample_rate,
-        keyterms=setup.keyterms,
-        phrases=setup.sentences,
-        credentials=credentials(),
-        options=RecogniserOptions(
-            prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)
-        ),
-    )
-    heard = [_denoised(each, transcriber.denoising, sample_rate) for each in found]
-    if transcriber.provider == "browser" and page_ears is not None:
-        return [page_ears, *heard]
-    return heard
-
-
-def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
-    cleaner = denoiser(kind, sample_rate)
-    return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
-
-
-def _ambience(advanced: AdvancedSettings, sample_rate: int) -> Ambience | None:
-    if advanced.ambience == "none":
+def _version_of(slug: str) -> AgentVersion | None:
+    try:
+        agent = agent_by_slug(slug)
+    except Agent.DoesNotExist:
         return None
-    return Ambience(advanced.ambience, advanced.ambience_volume, sample_rate)
+    return published_version(agent) if agent.is_active else None
 
 
-def _detector(profile: ChannelProfile, sample_rate: int) -> SpeechDetector:
-    detector = SileroDetector(sample_rate)
-    cleaner = denoiser(profile.transcriber.denoising, sample_rate)
-    return detector if cleaner is None else DenoisedDetector(detector, cleaner)
+def _channel(call: Call) -> Channel:
+    return cast(Channel, call.channel)  # TextChoices and the profile's Literal name the same

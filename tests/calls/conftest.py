@@ -35,11 +35,19 @@ class Desk:
     number: str
 
 
-def staff_desk(tenant: Tenant, number: str, *, language: Language = "es", **profile: Any) -> Desk:
+def staff_desk(
+    tenant: Tenant,
+    number: str,
+    *,
+    language: Language = "es",
+    slug: str = "andrea",
+    greeting: str = "",
+    **profile: Any,
+) -> Desk:
     """Publish an agent and give it a number. `profile` changes groups of all its channels."""
     with tenant_transaction(tenant.id):
         agent = agent_create(
-            tenant=tenant, actor="tests", name="Andrea", slug="andrea", language=language
+            tenant=tenant, actor="tests", name="Andrea", slug=slug, language=language
         )
         draft = draft_version(agent)
         assert draft is not None
@@ -50,7 +58,7 @@ def staff_desk(tenant: Tenant, number: str, *, language: Language = "es", **prof
             version=draft,
             actor="tests",
             prompt="Be kind.",
-            greeting={language: "Hola." if language == "es" else "Hello."},
+            greeting={language: greeting or ("Hola." if language == "es" else "Hello.")},
             profiles=profiles,
         )
         KnowledgeEntry.objects.create(

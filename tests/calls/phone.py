@@ -101,14 +101,14 @@ def on_a_script(
     monkeypatch: Any, *, words: str = TOUR, voice: Callable[[int], Any] = Reader
 ) -> None:
     """Calls are heard, spoken and detected by the above; the mind is the real embedded one."""
-    from calls import session
+    from calls import setup
 
-    monkeypatch.setattr(session, "build_recognisers", lambda **_kwargs: [Scribe(words)])
+    monkeypatch.setattr(setup, "build_recognisers", lambda **_kwargs: [Scribe(words)])
     monkeypatch.setattr(
-        session, "build_synthesisers", lambda *, sample_rate, **_kwargs: [voice(sample_rate)]
+        setup, "build_synthesisers", lambda *, sample_rate, **_kwargs: [voice(sample_rate)]
     )
-    monkeypatch.setattr(session, "SileroDetector", LoudIsSpeech)
-    monkeypatch.setattr(session, "warm_up", lambda: None)
+    monkeypatch.setattr(setup, "SileroDetector", LoudIsSpeech)
+    monkeypatch.setattr(setup, "warm_up", lambda: None)
 
 
 QUICK = {

@@ -312,7 +312,7 @@ async def test_defect_in_building_a_call_ends_that_call(
     def broken(*_args, **_kwargs):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("calls.session.build_mind", broken)
+    monkeypatch.setattr("calls.setup.build_mind", broken)
     phone = Phone(application)
     phone.start(SID, await token_of(desk))
     assert (await phone.over())["reason"] == "internal_error"

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from agents.brain.events import HandOff, TextDelta
+from calls import setup
 from calls.models import Call, CallEvent, Recording, Utterance
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
@@ -175,6 +177,81 @@ async def test_agent_hangs_up_after_its_goodbye_was_heard(desk, dial, quiet, mon
     turns = await rows(desk, Utterance)
     assert turns[-1].role == "agent"
     assert turns[-1].heard_text == turns[-1].text
+
+
+class PassesOn:
+    """A mind that says a word and passes the caller to another agent."""
+
+    model_name = "scripted"
+
+    def __init__(self, agent):
+        self.agent, self.observer = agent, None
+
+    async def open(self):
+        pass
+
+    async def aclose(self):
+        pass
+
+    async def reply(self, items, committed):
+        yield TextDelta("Le paso.")
+        await committed.wait()
+        yield HandOff(self.agent)
+
+
+@pytest.fixture
+def passes_on_to(monkeypatch):
+    """The first mind of the next call passes the caller on; those after it are real."""
+
+    def arrange(agent):
+        real, made = setup.build_mind, []
+
+        def build(*args, **kwargs):
+            made.append(kwargs)
+            return PassesOn(agent) if len(made) == 1 else real(*args, **kwargs)
+
+        monkeypatch.setattr(setup, "build_mind", build)
+
+    return arrange
+
+
+async def test_other_agent_goes_on_with_the_conversation(desk, tenant, dial, quiet, passes_on_to):
+    await run_unscoped(
+        staff_desk, tenant, "+525512340009", slug="ventas", greeting="Aquí ventas.",
+        transcriber=TRANSCRIBER,
+    )  # fmt: skip
+    passes_on_to("ventas")
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    await until(lambda: rows(desk, Utterance, heard_text="Aquí ventas."))
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    await until(lambda: rows(desk, Utterance, heard_text__contains="cien pesos"))
+    phone.stop()
+    assert (await phone.over())["reason"] == "caller_hung_up"
+    await quiet.writer.drained(5)
+    turns = await rows(desk, Utterance)
+    assert [turn.sequence for turn in turns] == list(range(len(turns)))
+    assert turns[3].started_ms >= turns[2].ended_ms  # one clock for the whole call
+    assert [t.heard_text for t in turns][:4] == [
+        "Hola.", "¿Cuánto cuesta el tour?", "Le paso.", "Aquí ventas.",
+    ]  # fmt: skip
+
+
+async def test_caller_stays_with_the_agent_if_the_other_is_not_there(
+    desk, dial, quiet, passes_on_to
+):
+    passes_on_to("nobody")
+    phone = await dial(desk)
+    await phone.hears()
+    phone.talk(400)
+    phone.talk(400, aloud=False)
+    await until(lambda: rows(desk, CallEvent, name="hand_off_failed"))
+    assert (await the_call(desk)).state == "live"
+    phone.stop()
+    assert (await phone.over())["reason"] == "caller_hung_up"
 
 
 async def test_pressed_key_is_stored(desk, dial, quiet):

@@ -1,0 +1,151 @@
+"""What a published agent version makes of a call: its voice, its ears, its mind, its manners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+
+from agents.brain.mind import Mind
+from agents.models import AgentVersion
+from agents.profiles import AdvancedSettings, Channel, ChannelProfile
+from agents.selectors import recognition_hints
+from agents.services.mind import build_mind
+from calls.adapters import DenoisedDetector, DenoisedRecogniser, PageRecogniser, denoiser
+from calls.providers.registry import (
+    Credentials,
+    RecogniserOptions,
+    build_recognisers,
+    build_synthesisers,
+)
+from calls.providers.tts.apology import apology_pcm
+from calls.startup import warm_up
+from calls.voice import Phrases, TurnOptions
+from calls.voice.ambience import Ambience
+from calls.voice.ports import Recogniser, SpeechDetector, Synthesiser
+from calls.voice.silero import SileroDetector
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is known of a call before anybody has said anything."""
+
+    profile: ChannelProfile
+    language: str
+    greeting: str | None
+    phrases: Phrases
+
+    def texts(self) -> list[str]:
+        """Everything that the agent says word for word in every call."""
+        own = self.phrases
+        fixed = (own.ask_to_repeat, own.goodbye, own.apology, own.turn_limit)
+        texts = (self.greeting or "", *own.fillers, *own.away_prompts, *fixed)
+        return [text for text in texts if text]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """All that a call needs from the database."""
+
+    opening: Opening
+    keyterms: Sequence[str]
+    sentences: Sequence[str]
+    mind: Mind
+
+
+def load(version: AgentVersion, channel: Channel, language: str, sample_rate: int) -> Setup:
+    """Read all that the version needs to take a call. Inside its tenant; not on the loop."""
+    warm_up()
+    opening = opening_of(version, channel, language, sample_rate)
+    profile = opening.profile
+    keyterms, sentences = recognition_hints(version, opening.language)
+    return Setup(
+        opening=opening,
+        keyterms=(*profile.transcriber.keyterms, *keyterms),
+        sentences=sentences,
+        mind=build_mind(version, profile, language=opening.language),
+    )
+
+
+def opening_of(version: AgentVersion, channel: Channel, language: str, sample_rate: int) -> Opening:
+    """How the version begins a call. Reads a file the first time: not for the event loop.
+
+    It speaks `language` if it can, and else its own.
+    """
+    spoken = language if language in version.languages else version.language
+    profile = version.profile(channel)
+    phrases = replace(Phrases.for_language(spoken), apology_pcm=apology_pcm(spoken, sample_rate))
+    if idle := profile.advanced.idle_messages:
+        phrases = replace(phrases, away_prompts=tuple(idle))
+    return Opening(profile, spoken, version.greeting_in(spoken), phrases)
+
+
+def credentials() -> Credentials:
+    """The installation's keys for speech."""
+    found: Credentials = settings.SPEECH_CREDENTIALS
+    return found
+
+
+def turn_options(profile: ChannelProfile) -> TurnOptions:
+    """The profile's turn-taking; what it leaves at the default stays the loop's to choose."""
+    return TurnOptions(**profile.transcriber.turns.model_dump(exclude_defaults=True))
+
+
+def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
+    """Who may speak on this call, in order."""
+    voice = profile.voice
+    return build_synthesisers(
+        provider=voice.provider,
+        voice=voice.voice,
+        language=voice.dialect,
+        speed=voice.speed,
+        pitch=voice.pitch,
+        style=voice.style,
+        style_degree=voice.style_degree,
+        lexicon=voice.lexicon,
+        sample_rate=sample_rate,
+        credentials=credentials(),
+    )
+
+
+def recognisers_for(
+    setup: Setup, sample_rate: int, page_ears: PageRecogniser | None
+) -> Sequence[Recogniser]:
+    """Who may listen on this call, in order."""
+    transcriber = setup.opening.profile.transcriber
+    first, *others = transcriber.languages
+    found = build_recognisers(
+        provider=transcriber.provider,
+        language=first,
+        sample_rate=sample_rate,
+        keyterms=setup.keyterms,
+        phrases=setup.sentences,
+        credentials=credentials(),
+        options=RecogniserOptions(
+            prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)
+        ),
+    )
+    heard = [_denoised(each, transcriber.denoising, sample_rate) for each in found]
+    if transcriber.provider == "browser" and page_ears is not None:
+        return [page_ears, *heard]
+    return heard
+
+
+def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
+    cleaner = denoiser(kind, sample_rate)
+    return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
+
+
+def ambience_for(advanced: AdvancedSettings, sample_rate: int) -> Ambience | None:
+    """The room round the agent, if it is in one."""
+    if advanced.ambience == "none":
+        return None
+    return Ambience(advanced.ambience, advanced.ambience_volume, sample_rate)
+
+
+def detector_for(profile: ChannelProfile, sample_rate: int) -> SpeechDetector:
+    """What tells speech from everything else."""
+    detector = SileroDetector(sample_rate)
+    cleaner = denoiser(profile.transcriber.denoising, sample_rate)
+    return detector if cleaner is None else DenoisedDetector(detector, cleaner)
