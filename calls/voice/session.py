@@ -44,7 +44,6 @@ from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
 
 log = logging.getLogger(__name__)
 
-LAST_WORDS = 2000.0  # ms that a caller's last words are waited for
 _ENDED_BY_US = (EndReason.AGENT_HUNG_UP, EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 _STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 
@@ -223,7 +222,7 @@ class CallSession:
         floor.caller.on_final = said.set
         if self._hearing.awaiting:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORDS / 1000):
+                async with asyncio.timeout(self._options.transcript_timeout / 1000):
                     await said.wait()
         floor.close()
         if self._reason in _ENDED_BY_US:

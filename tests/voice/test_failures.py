@@ -478,7 +478,7 @@ def test_last_words_are_waited_for_only_so_long():
     call.caller_says("book a tour", at=0.5, until=2.5, transcript_delay=50.0)
     call.caller_hangs_up(at=2.45)
     timeline = run_script(call, options())
-    assert timeline.ended == near(4.45)
+    assert timeline.ended == near(5.45)
     assert turns(timeline, "caller")[0].text == "book a"
 
 
