@@ -39,13 +39,13 @@ def figures_of(turns: Sequence[Spoken], duration: float) -> Figures:
     stretches = _union((max(0.0, t.started), min(t.ended, duration)) for t in turns)
     silences = _between(stretches, duration)
     latencies = [t.response_latency for t in turns if t.response_latency is not None]
-    talk = _length(stretches)
+    talk_ms, duration_ms = round(_length(stretches)), round(duration)
     return Figures(
-        duration_ms=round(duration),
+        duration_ms=duration_ms,
         caller_talk_ms=round(_talk_of("caller", turns, duration)),
         agent_talk_ms=round(_talk_of("agent", turns, duration)),
-        talk_ms=round(talk),
-        silence_ms=round(duration - talk),
+        talk_ms=talk_ms,
+        silence_ms=duration_ms - talk_ms,  # the two add up, to the millisecond
         longest_silence_ms=round(max(silences, default=0.0)),
         interruptions=sum(t.interrupted for t in turns if t.role == "agent"),
         response_ms=round(median(latencies)) if latencies else None,
