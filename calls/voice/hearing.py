@@ -128,7 +128,7 @@ class Hearing:
         for change in self._activity.process(pcm, audio.timestamp):
             self._changed(change)
         if self._activity.speaking:
-            self._listener.voiced(self._activity.voiced)
+            self._listener.voiced(self._activity.voiced + self._activity.grain)
 
     def _follow_clock(self, timestamp: float, length: float) -> None:
         now = self._clock.now()

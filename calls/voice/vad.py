@@ -12,7 +12,9 @@ Positions come from the timestamps of the audio, never from its arrival: a stall
 frames moves nothing. Lost sound (a gap between timestamps) counts as silence.
 
 Once speech has started a chunk needs less than the threshold to count as voice (hysteresis), so
-that a soft syllable does not split a word. With `noise_adaptation` an energy floor follows the
+that a soft syllable does not split a word. The model itself goes on saying "speech" for 50 to
+90 ms after the last sound, which every answer would wait for; a chunk `DROP` dB below the loudest
+of the utterance is therefore silence whatever the model remembers. With `noise_adaptation` an energy floor follows the
 line's noise: chunks that do not rise above it are silence and never reach the model, and on a
 noisy line the model must be surer.
 """
@@ -28,6 +30,7 @@ from calls.voice.options import TurnOptions
 from calls.voice.ports import SpeechDetector
 
 HYSTERESIS = 0.15
+DROP = 40.0  # dB: more than speech itself ranges over, less than a silent line lies below it
 _LATE = 10.0  # ms of jitter in timestamps that do not mean lost sound
 
 
@@ -60,9 +63,8 @@ class EnergyFloor:
         self._level = self.QUIETEST
         self._heard = 0.0
 
-    def is_silence(self, chunk: bytes, length: float, speaking: bool) -> bool:
-        """Whether a chunk of `length` ms is no louder than the noise; learns from it."""
-        level = decibels(chunk)
+    def is_silence(self, level: float, length: float, speaking: bool) -> bool:
+        """Whether a chunk of `length` ms at `level` dBFS is no louder than the noise; learns."""
         self._heard += length
         if level < self._level:
             self._level += (max(level, self.QUIETEST) - self._level) * 0.5
@@ -101,12 +103,18 @@ class VoiceActivity:
         self._bytes_per_ms = detector.sample_rate * 2 / 1000
         self._rest = bytearray()
         self._begun = False
+        self._loudest = -math.inf  # dBFS, of the chunks of this utterance
         self._voice_from: float | None = None  # first chunk of a possible start
 
     @property
     def voiced(self) -> float:
         """Ms of speech in the utterance so far, up to the last voice."""
         return self.voiced_until - self.started_at if self.speaking else 0.0
+
+    @property
+    def grain(self) -> float:
+        """Half a chunk in ms: how far from the truth a length of speech may be, on average."""
+        return self._chunk_ms / 2
 
     @property
     def silent_now(self) -> bool:
@@ -136,12 +144,17 @@ class VoiceActivity:
 
     def _is_voice(self, chunk: bytes) -> bool:
         threshold = self._options.vad_threshold
+        level = decibels(chunk)
         if self._floor is not None:
-            if self._floor.is_silence(chunk, self._chunk_ms, self.speaking):
+            if self._floor.is_silence(level, self._chunk_ms, self.speaking):
                 return False
             threshold = self._floor.threshold(threshold)
+        # The model hears every chunk, or it would still remember speech when silence is over.
         probability = self._detector.process(chunk)
-        return probability >= (threshold - HYSTERESIS if self.speaking else threshold)
+        if not self.speaking:
+            return probability >= threshold
+        self._loudest = max(self._loudest, level)
+        return level >= self._loudest - DROP and probability >= threshold - HYSTERESIS
 
     def _advance(self, voice: bool, length: float) -> tuple[SpeechChange, ...]:
         begin, self.position = self.position, self.position + length
@@ -160,13 +173,14 @@ class VoiceActivity:
         if self.position - self._voice_from < self._options.vad_min_speech:
             return ()
         self.speaking, self.started_at, self._voice_from = True, self._voice_from, None
+        self._loudest = -math.inf
         return (SpeechStarted(self.started_at),)
 
     def _maybe_stop(self) -> tuple[SpeechChange, ...]:
         # To the nearest chunk, not to the next: what is missing of the silence the endpoint waits
         # for anyway, and a whole chunk more would be added to every answer.
         silence = self.position - self.voiced_until
-        if silence < self._options.vad_min_silence - self._chunk_ms / 2:
+        if silence < self._options.vad_min_silence - self.grain:
             return ()
         voiced = self.voiced
         self.speaking = False

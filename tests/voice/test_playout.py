@@ -326,7 +326,7 @@ def test_recording_is_told_what_was_never_heard():
     call = monologue()
     call.caller_says("stop", at=5.0, until=6.0)
     timeline = run_script(call, options(bargein_min_duration=500))
-    assert timeline.recorder.cleared == [near(5520)]
+    assert timeline.recorder.cleared == [near(5500)]
 
 
 # --- the line -----------------------------------------------------------------------------

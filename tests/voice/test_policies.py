@@ -1,4 +1,4 @@
-"""The small policies, each by itself: sentences, heard text, barge-in, judge, VAD, and others."""
+"""The small policies, each by itself: sentences, heard text, barge-in, judge and others."""
 
 import math
 
@@ -17,7 +17,6 @@ from calls.voice.sentences import LONGEST, SentenceSplitter
 from calls.voice.states import TABLE, Cue, Do, State
 from calls.voice.tones import soft_tones
 from calls.voice.track import Track
-from calls.voice.vad import EnergyFloor, SpeechStarted, SpeechStopped, VoiceActivity, decibels
 
 # --- options, reasons, phrases ------------------------------------------------------------
 
@@ -304,116 +303,6 @@ def test_endpointing_follows_the_callers_pauses_within_bounds():
     fixed = Endpointing(TurnOptions(endpointing_adaptive=False), HeuristicJudge(), "en")
     fixed.pause(900)
     assert fixed.min_delay == 400
-
-
-# --- speech detection ---------------------------------------------------------------------
-
-CHUNK = 256
-VOICE, NOISE = b"\x00\x20" * CHUNK, b"\x10\x00" * CHUNK
-
-
-class Detector:
-    sample_rate = 8000
-    chunk_samples = CHUNK
-
-    def __init__(self, *probabilities):
-        self.probabilities = list(probabilities)
-        self.asked = 0
-
-    def process(self, chunk):
-        self.asked += 1
-        return self.probabilities.pop(0) if self.probabilities else float(chunk[:2] == VOICE[:2])
-
-    def reset(self):
-        self.probabilities.clear()
-
-
-def feed(activity, chunks, begin=0.0):
-    changes = []
-    for number, chunk in enumerate(chunks):
-        changes += activity.process(chunk, begin + number * 32.0)
-    return changes
-
-
-def test_speech_is_placed_to_the_chunk():
-    activity = VoiceActivity(Detector(), TurnOptions(noise_adaptation=False))
-    changes = feed(activity, [NOISE] * 3 + [VOICE] * 10 + [NOISE] * 10)
-    assert changes == [SpeechStarted(96.0), SpeechStopped(416.0, 320.0)]
-    assert not activity.speaking
-    assert activity.voiced == 0
-
-
-def test_blip_is_no_speech():
-    activity = VoiceActivity(Detector(), TurnOptions(noise_adaptation=False))
-    assert feed(activity, [NOISE, VOICE, NOISE, VOICE, NOISE]) == []
-
-
-def test_soft_syllable_does_not_end_a_word():
-    detector = Detector(0.9, 0.9, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.9)
-    activity = VoiceActivity(detector, TurnOptions(noise_adaptation=False))
-    assert feed(activity, [VOICE] * 12) == [SpeechStarted(0.0)]
-    assert activity.voiced == 12 * 32
-
-
-def test_frames_of_any_size_give_the_same_times():
-    sound = NOISE * 3 + VOICE * 10 + NOISE * 10
-    activity = VoiceActivity(Detector(), TurnOptions(noise_adaptation=False))
-    changes = []
-    for begin in range(0, len(sound), 320):
-        changes += activity.process(sound[begin : begin + 320], begin / 16)
-    assert changes == [SpeechStarted(96.0), SpeechStopped(416.0, 320.0)]
-
-
-def test_lost_sound_ends_speech_where_it_was_last_heard():
-    activity = VoiceActivity(Detector(), TurnOptions(noise_adaptation=False))
-    assert feed(activity, [VOICE] * 4) == [SpeechStarted(0.0)]
-    assert activity.process(NOISE, 2000.0) == (SpeechStopped(128.0, 128.0),)
-
-
-def test_stream_may_begin_at_any_timestamp():
-    activity = VoiceActivity(Detector(), TurnOptions(noise_adaptation=False))
-    assert feed(activity, [VOICE] * 4, begin=5000.0) == [SpeechStarted(5000.0)]
-
-
-def test_energy_floor_spares_the_model_in_silence():
-    detector = Detector()
-    activity = VoiceActivity(detector, TurnOptions())
-    feed(activity, [bytes(CHUNK * 2)] * 100)
-    assert detector.asked == 0
-    assert feed(activity, [VOICE] * 5, begin=3200.0) == [SpeechStarted(3200.0)]
-
-
-def test_energy_floor_learns_the_lines_noise_and_lets_speech_through():
-    detector = Detector()
-    activity = VoiceActivity(detector, TurnOptions())
-    hiss = b"\x40\x01" * CHUNK
-    feed(activity, [hiss] * 200)
-    asked = detector.asked
-    feed(activity, [hiss] * 100, begin=6400.0)
-    assert detector.asked == asked
-    assert feed(activity, [VOICE] * 5, begin=9600.0) == [SpeechStarted(9600.0)]
-
-
-def test_noisy_line_raises_the_threshold():
-    floor = EnergyFloor()
-    assert floor.threshold(0.5) == 0.5
-    for _ in range(2000):
-        floor.is_silence(b"\x00\x10" * CHUNK, 32.0, False)
-    assert floor.threshold(0.5) == pytest.approx(0.7)
-    for _ in range(20):
-        floor.is_silence(bytes(CHUNK * 2), 32.0, True)
-    assert floor.threshold(0.5) == pytest.approx(0.5, abs=0.01)
-
-
-def test_speech_does_not_become_the_floor():
-    floor = EnergyFloor()
-    for _ in range(500):
-        assert not floor.is_silence(VOICE, 32.0, True)
-
-
-def test_decibels_below_full_scale():
-    assert decibels(b"\x00\x80" * 100) == pytest.approx(0)
-    assert decibels(bytes(200)) == -100
 
 
 # --- metrics, history, caller, tones, table -----------------------------------------------
