@@ -13,10 +13,10 @@ frames moves nothing. Lost sound (a gap between timestamps) counts as silence.
 
 Once speech has started a chunk needs less than the threshold to count as voice (hysteresis), so
 that a soft syllable does not split a word. The model itself goes on saying "speech" for 50 to
-90 ms after the last sound, which every answer would wait for; a chunk `DROP` dB below the loudest
-of the utterance is therefore silence whatever the model remembers. With `noise_adaptation` an energy floor follows the
-line's noise: chunks that do not rise above it are silence and never reach the model, and on a
-noisy line the model must be surer.
+90 ms after the last sound, which every answer would wait for; a chunk `DROP` dB below the
+loudest of the utterance is therefore silence whatever the model remembers. With
+`noise_adaptation` an energy floor follows the line's noise: chunks that do not rise above it are
+silence and never reach the model, and on a noisy line the model must be surer.
 """
 
 from __future__ import annotations
