@@ -14,8 +14,9 @@ frames moves nothing. Lost sound (a gap between timestamps) counts as silence.
 Once speech has started a chunk needs less than the threshold to count as voice (hysteresis), so
 that a soft syllable does not split a word. The model itself goes on saying "speech" for 50 to
 90 ms after the last sound, which every answer would wait for; a chunk `DROP` dB below the
-loudest of the utterance is therefore silence whatever the model remembers. With
-`noise_adaptation` an energy floor follows the line's noise: chunks that do not rise above it are
+loudest of the utterance is therefore silence whatever the model remembers. Chunks below
+`SILENCE` are never speech on any line: they do not reach the model, which is most of its work on
+a call, where the caller mostly listens. With `noise_adaptation` an energy floor follows the line's noise: chunks that do not rise above it are
 silence and never reach the model, and on a noisy line the model must be surer.
 """
 
@@ -30,6 +31,7 @@ from calls.voice.options import TurnOptions
 from calls.voice.ports import SpeechDetector
 
 HYSTERESIS = 0.15
+SILENCE = -60.0  # dBFS: mu-law's own noise lies at -70, whispering on a bad line at -50
 DROP = 40.0  # dB: more than speech itself ranges over, less than a silent line lies below it
 _LATE = 10.0  # ms of jitter in timestamps that do not mean lost sound
 
@@ -103,6 +105,7 @@ class VoiceActivity:
         self._bytes_per_ms = detector.sample_rate * 2 / 1000
         self._rest = bytearray()
         self._begun = False
+        self._unheard = b""  # the newest chunk that was too quiet for the model
         self._loudest = -math.inf  # dBFS, of the chunks of this utterance
         self._voice_from: float | None = None  # first chunk of a possible start
 
@@ -145,11 +148,16 @@ class VoiceActivity:
     def _is_voice(self, chunk: bytes) -> bool:
         threshold = self._options.vad_threshold
         level = decibels(chunk)
+        if level < SILENCE:
+            self._unheard = chunk
+            return False
+        if self._unheard:
+            self._detector.process(self._unheard)  # an onset is noticed by what comes before it
+            self._unheard = b""
         if self._floor is not None:
             if self._floor.is_silence(level, self._chunk_ms, self.speaking):
                 return False
             threshold = self._floor.threshold(threshold)
-        # The model hears every chunk, or it would still remember speech when silence is over.
         probability = self._detector.process(chunk)
         if not self.speaking:
             return probability >= threshold
@@ -184,4 +192,5 @@ class VoiceActivity:
             return ()
         voiced = self.voiced
         self.speaking = False
+        self._detector.reset()  # or it would take the next sound for more of this speech
         return (SpeechStopped(self.voiced_until, voiced),)
