@@ -14,10 +14,12 @@ frames moves nothing. Lost sound (a gap between timestamps) counts as silence.
 Once speech has started a chunk needs less than the threshold to count as voice (hysteresis), so
 that a soft syllable does not split a word. The model itself goes on saying "speech" for 50 to
 90 ms after the last sound, which every answer would wait for; a chunk `DROP` dB below the
-loudest of the utterance is therefore silence whatever the model remembers. Chunks below
-`SILENCE` are never speech on any line: they do not reach the model, which is most of its work on
-a call, where the caller mostly listens. With `noise_adaptation` an energy floor follows the line's noise: chunks that do not rise above it are
-silence and never reach the model, and on a noisy line the model must be surer.
+loudest of the utterance is therefore silence whatever the model remembers.
+
+Chunks below `SILENCE` are never speech on any line: they do not reach the model, which spares
+most of its work, since a caller mostly listens. With `noise_adaptation` an energy floor follows
+the line's noise: chunks that do not rise above it are silence and never reach the model either,
+and on a noisy line the model must be surer.
 """
 
 from __future__ import annotations
