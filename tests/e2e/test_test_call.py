@@ -1,109 +1,191 @@
-"""The test-call page in a real Chromium, whose microphone plays a recording."""
+"""The test-call page in a real Chromium, whose microphone says what the test wants."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from tests.e2e.conftest import Site, picture, sign_in
+from tests.e2e.conftest import picture, problems_of, say
 
-GREETING = 7.0  # seconds of silence that let the greeting be heard in full
-ANSWER = 9.0
-CALL_SECONDS = 45_000
-
-
-def _talk(page: Page, role: str) -> list[str]:
-    return page.locator(f'[data-at="talk"] li[data-role="{role}"]').all_text_contents()
+OpenPage = Callable[..., Page]
+MS = re.compile(r"(\d+) ms")
 
 
-def _english_agent(page: Page) -> None:
-    option = page.locator('[data-at="agent"] option[data-language^="en"]').first
+def at(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-at="{name}"]')
+
+
+def lines(page: Page, role: str) -> Locator:
+    return page.locator(f'[data-at="talk"] li[data-role="{role}"]')
+
+
+def choose(page: Page, language: str) -> None:
+    option = page.locator(f'[data-at="agent"] option[data-language^="{language}"]').first
     page.select_option('[data-at="agent"]', value=option.get_attribute("value"))
 
 
-def _problem(page: Page, code: str) -> None:
-    expect(page.locator('[data-at="problem"]')).to_have_attribute("data-code", code)
-    expect(page.locator('[data-at="problem"]')).to_be_visible()
+def call(page: Page, language: str = "en") -> None:
+    """Call the agent and hear its greeting to the end."""
+    choose(page, language)
+    page.click('[data-at="start"]')
+    state = at(page, "state")
+    expect(state).to_have_attribute("data-state", "speaking")
+    expect(state).to_have_attribute("data-state", "listening")
+
+
+def hang_up(page: Page) -> None:
+    page.click('[data-at="hang-up"]')
+    expect(at(page, "start")).to_be_visible()
+    expect(lines(page, "note").last).to_have_text("Call ended: the caller hung up")
+
+
+def assert_problem(page: Page, code: str) -> None:
+    expect(at(page, "problem")).to_be_visible()
+    expect(at(page, "problem")).to_have_attribute("data-code", code)
+    expect(at(page, "start")).to_be_enabled()
 
 
 def test_a_member_talks_to_the_english_agent_and_finds_the_call_stored(
-    site: Site, speaking_browser: Callable[..., Browser]
+    open_page: OpenPage,
 ) -> None:
-    browser = speaking_browser(GREETING, "how-much-city", ANSWER, "opening-hours", 20.0)
-    page = browser.new_page(locale="en", viewport={"width": 1280, "height": 800})
-    errors: list[str] = []
-    page.on("console", lambda message: _keep_errors(message, errors))
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    sign_in(page, site)
-    picture(page, "test-call-before")
-    _english_agent(page)
-    page.click('[data-at="start"]')
-
-    state = page.locator('[data-at="state"]')
-    expect(state).to_have_attribute("data-state", "speaking", timeout=10_000)
-    expect(page.locator('[data-at="turns"] > li')).to_have_count(2, timeout=CALL_SECONDS)
+    page = open_page("/test-call/")
+    expect(at(page, "notice")).to_be_visible()
+    call(page)
+    say(page, "opening-hours")
+    expect(lines(page, "caller").last).to_contain_text("opening")
+    answer = lines(page, "agent").nth(1)
+    expect(answer).to_contain_text("eight in the morning to eight in the evening")
+    expect(at(page, "turns").locator("li")).to_have_count(1)
+    expect(at(page, "state")).to_have_attribute("data-state", "listening")
     picture(page, "test-call")
-    assert "opening hours" in " ".join(_talk(page, "caller")).lower()
-    assert "eight in the morning" in " ".join(_talk(page, "agent")).lower()
-    page.click('[data-at="hang-up"]')
-    expect(page.locator('[data-at="start"]')).to_be_visible()
+    assert problems_of(page) == []
+    hang_up(page)
 
-    page.goto(site.url)
-    picture(page, "home")
+    page.goto(page.url.replace("test-call/", ""))
     page.locator("tbody a").first.click()
-    expect(page.locator("tbody tr").nth(2)).to_be_visible()
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("opening")
+    expect(rows.nth(2)).to_contain_text(re.compile(r"\d+ ms"))
     picture(page, "call")
-    assert "opening hours" in page.locator("tbody").inner_text().lower()
-    assert errors == []
+    assert problems_of(page) == []
 
 
-def _keep_errors(message: ConsoleMessage, errors: list[str]) -> None:
-    if message.type == "error":
-        errors.append(message.text)
+def test_the_parts_of_an_answers_time_add_up_to_it(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    call(page)
+    say(page, "opening-hours")
+    row = at(page, "turns").locator("li")
+    expect(row).to_have_count(1)
+    total = MS.findall(row.locator("strong").inner_text())
+    parts = MS.findall(row.locator(".turns__parts").inner_text().partition("—")[0])
+    assert abs(sum(map(int, parts)) - int(total[0])) <= len(parts)  # each is rounded
+    widths = "bars => bars.map(bar => parseFloat(bar.style.width))"
+    assert sum(row.locator(".bar i").evaluate_all(widths)) == pytest.approx(100, abs=0.1)
+    hang_up(page)
 
 
-def test_a_blocked_microphone_is_named_with_what_to_do(
-    site: Site, open_browser: Callable[..., Browser]
+def test_a_caller_interrupts_and_the_page_keeps_what_was_heard(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    call(page)
+    say(page, "how-much")
+    expect(at(page, "state")).to_have_attribute("data-state", "speaking")
+    say(page, "opening-hours", after=1.5)  # into the long list of prices
+    answer = lines(page, "agent").nth(1)
+    expect(answer.locator("small")).to_have_text("interrupted: only what was heard is kept")
+    unheard = answer.locator(".unheard").inner_text().strip()
+    heard = answer.inner_text().partition(unheard)[0].strip()
+    assert heard and unheard
+    expect(lines(page, "agent").nth(2)).to_contain_text("eight in the morning")
+    picture(page, "interrupted")
+    assert problems_of(page) == []
+    hang_up(page)
+
+
+def test_keys_reach_the_call(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    call(page)
+    at(page, "keypad").locator("summary").click()
+    page.click('[data-digit="5"]')
+    expect(lines(page, "note")).to_have_text("Key pressed: 5")
+    hang_up(page)
+    public_id = at(page, "facts").locator("dd").last.inner_text()
+    stored = page.request.get(page.url.replace("test-call/", f"api/v1/calls/{public_id}/")).json()
+    pressed = [event["data"] for event in stored["events"] if event["name"] == "dtmf"]
+    assert [data["digit"] for data in pressed] == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "title"),
+    [("en", "No Spanish recogniser is configured"), ("es", "No hay un reconocedor de voz")],
+)
+def test_an_agent_without_ears_for_its_language_says_so(
+    open_page: OpenPage, locale: str, title: str
 ) -> None:
-    # A fake device without the fake prompt: headless Chromium denies what nobody granted.
-    page = open_browser("--use-fake-device-for-media-stream").new_page(locale="en")
-    sign_in(page, site)
+    page = open_page("/test-call/", locale=locale)
+    choose(page, "es")
+    expect(at(page, "notice")).to_have_attribute("data-code", "deaf")
+    expect(at(page, "notice")).to_contain_text(title)
+    expect(at(page, "notice")).to_contain_text("GROQ_API_KEY")
+    call(page, "es")
+    expect(at(page, "notice")).to_have_attribute("data-code", "deaf")
+    expect(lines(page, "agent").first).to_contain_text("Spirit Tours")
+    picture(page, f"deaf-{locale}")
+    choice = page.locator('[data-at="agent"]')
+    expect(choice).to_be_disabled()
+    page.click('[data-at="hang-up"]')
+    expect(choice).to_be_enabled()
+    choose(page, "en")
+    expect(at(page, "notice")).to_have_attribute("data-code", "demonstration")
+
+
+def test_the_machines_own_microphone_is_heard(
+    open_page: OpenPage, launched: Callable[..., Browser], recording: Callable[..., Path]
+) -> None:
+    speech = recording(*["opening-hours", 1.0] * 20)
+    own = launched(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={speech}",
+    )
+    page = open_page("/test-call/", on=own)
+    choose(page, "en")
     page.click('[data-at="start"]')
-    _problem(page, "permission_denied")
-    picture(page, "permission-denied")
+    expect(at(page, "caller")).to_have_attribute("data-state", "speaking")
+    expect(at(page, "meter")).not_to_have_attribute("aria-valuenow", "0")
+    expect(lines(page, "caller").first).to_contain_text("opening hours")
+    page.click('[data-at="hang-up"]')
+    expect(at(page, "start")).to_be_visible()
 
 
-def test_a_missing_microphone_is_named_with_what_to_do(
-    site: Site, open_browser: Callable[..., Browser]
+@pytest.mark.parametrize(
+    ("switch", "code"),
+    [
+        # A fake device without the fake prompt: headless Chromium denies what nobody granted.
+        ("--use-fake-device-for-media-stream", "permission_denied"),
+        ("--use-fake-ui-for-media-stream", "no_microphone"),
+    ],
+)
+def test_a_microphone_that_cannot_be_used_is_named_with_what_to_do(
+    open_page: OpenPage, launched: Callable[..., Browser], switch: str, code: str
 ) -> None:
-    page = open_browser("--use-fake-ui-for-media-stream").new_page(locale="en")
-    sign_in(page, site)
+    page = open_page("/test-call/", on=launched(switch))
     page.click('[data-at="start"]')
-    _problem(page, "no_microphone")
+    assert_problem(page, code)
+    picture(page, code)
+    assert problems_of(page) == []
 
 
-@pytest.mark.parametrize(("locale", "title"), [("es", "Llamada de prueba"), ("en", "Test call")])
-def test_the_page_speaks_the_visitors_language(
-    site: Site, open_browser: Callable[..., Browser], locale: str, title: str
-) -> None:
-    page = open_browser().new_page(locale=locale)
-    sign_in(page, site)
-    expect(page.locator("h1")).to_have_text(title)
-
-
-def test_a_server_that_goes_away_is_told_and_the_page_can_call_again(
-    site: Site, speaking_browser: Callable[..., Browser]
-) -> None:
-    page = speaking_browser(60.0).new_page(locale="en")
+def test_a_server_that_goes_away_is_told_and_the_page_can_call_again(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
     page.route_web_socket(re.compile("media-stream"), _cut_after_ready)
-    sign_in(page, site)
-    _english_agent(page)
+    choose(page, "en")
     page.click('[data-at="start"]')
-    _problem(page, "server_gone")
-    expect(page.locator('[data-at="start"]')).to_be_enabled()
+    assert_problem(page, "server_gone")
 
 
 def _cut_after_ready(socket: WebSocketRoute) -> None:
@@ -119,11 +201,23 @@ def _cut_after_ready(socket: WebSocketRoute) -> None:
     socket.on_message(server.send)
 
 
-def test_an_agent_that_does_not_exist_is_refused_clearly(
-    site: Site, speaking_browser: Callable[..., Browser]
-) -> None:
-    page = speaking_browser(30.0).new_page(locale="en")
-    sign_in(page, site)
+@pytest.mark.parametrize(
+    ("closing", "code"),
+    [(4401, "not_allowed"), (4404, "no_agent"), (4429, "busy"), (1006, "no_connection")],
+)
+def test_a_refused_call_says_why(open_page: OpenPage, closing: int, code: str) -> None:
+    page = open_page("/test-call/")
+
+    def refuse(socket: WebSocketRoute) -> None:
+        socket.close(code=closing) if closing != 1006 else socket.close()
+
+    page.route_web_socket(re.compile("media-stream"), refuse)
+    page.click('[data-at="start"]')
+    assert_problem(page, code)
+
+
+def test_an_agent_that_does_not_exist_is_refused_by_the_server(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
     page.evaluate(
         """() => {
             const agent = document.querySelector('[data-at="agent"]');
@@ -131,11 +225,20 @@ def test_an_agent_that_does_not_exist_is_refused_clearly(
         }"""
     )
     page.click('[data-at="start"]')
-    _problem(page, "no_agent")
+    assert_problem(page, "no_agent")
 
 
-def test_an_outsider_is_asked_to_sign_in(site: Site, open_browser: Callable[..., Browser]) -> None:
-    page = open_browser().new_page(locale="en")
-    page.goto(f"{site.url}/test-call/")
-    expect(page.locator("h1")).to_have_text("Sign in")
-    picture(page, "sign-in")
+def test_leaving_the_page_ends_the_call(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    call(page)
+    public_id = at(page, "facts").locator("dd").last.inner_text()
+    stored = page.url.replace("test-call/", f"api/v1/calls/{public_id}/")
+    page.goto(page.url.replace("test-call/", ""))
+    ended = """async (address) => {
+        for (;;) {
+            const call = await (await fetch(address)).json();
+            if (call.end_reason) return call.end_reason;
+            await new Promise((resolve) => { setTimeout(resolve, 100); });
+        }
+    }"""
+    assert page.evaluate(ended, stored) == "caller_hung_up"

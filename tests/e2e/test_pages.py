@@ -1,0 +1,93 @@
+"""How the pages look and speak: both languages, both themes, on a telephone's screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Site, fill_in, picture, problems_of
+
+OpenPage = Callable[..., Page]
+TELEPHONE = {"width": 390, "height": 844}
+MEMBERS_PAGES = ["/", "/test-call/", "/accounts/2fa/", "/accounts/password/change/"]
+STRANGERS_PAGES = ["/accounts/login/", "/accounts/password/reset/"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [None, TELEPHONE], ids=["desk", "telephone"])
+def test_every_page_fits_its_screen_and_can_be_read(
+    open_page: OpenPage, site: Site, theme: str, viewport: dict[str, int] | None
+) -> None:
+    options = {"color_scheme": theme, "viewport": viewport or {"width": 1280, "height": 860}}
+    for who, paths in ((None, STRANGERS_PAGES), ("owner", MEMBERS_PAGES)):
+        page = open_page(paths[0], who, locale="es", **options)
+        for path in paths:
+            page.goto(site.url + path)
+            picture(page, f"{'phone' if viewport else 'desk'}-{theme}{path.replace('/', '-')}")
+            assert problems_of(page) == [], path
+
+
+def test_somebody_not_logged_in_is_asked_to_and_led_on(open_page: OpenPage, site: Site) -> None:
+    page = open_page("/test-call/", None)
+    expect(page.locator("h1")).to_have_text("Sign in")
+    fill_in(page, site.logins["staff"][0], "wrong")
+    expect(page.get_by_role("alert")).to_be_visible()
+    fill_in(page, *site.logins["staff"])
+    page.wait_for_url("**/test-call/")
+
+
+@pytest.mark.parametrize(("locale", "title"), [("es", "Llamada de prueba"), ("en", "Test call")])
+def test_the_page_speaks_the_visitors_language(
+    open_page: OpenPage, locale: str, title: str
+) -> None:
+    expect(open_page("/test-call/", locale=locale).locator("h1")).to_have_text(title)
+
+
+def test_a_visitor_changes_the_language_and_stays_where_they_are(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    page.get_by_role("button", name="Español").click()
+    expect(page.locator("h1")).to_have_text("Llamada de prueba")
+    assert page.url.endswith("/test-call/")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("h1")).to_have_text("Test call")
+
+
+@pytest.mark.parametrize(("locale", "group"), [("es", "Llamadas"), ("en", "Calls")])
+def test_the_operator_opens_every_page_of_the_back_office(
+    open_page: OpenPage, site: Site, locale: str, group: str
+) -> None:
+    page = open_page("/admin/", "operator", locale=locale)
+    page.select_option("#operator-tenant", label="Spirit Tours")
+    page.locator(".tenant-selector button").click()
+    expect(page.locator("#operator-tenant option:checked")).to_have_text("Spirit Tours")
+    expect(page.get_by_role("heading", name=group, exact=True).first).to_be_visible()
+    picture(page, f"office-{locale}")
+    links = page.locator(".office a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+    assert len(links) >= 15
+    for link in links:
+        response = page.goto(site.url + link)
+        assert response is not None and response.status == 200, link
+        first = page.locator("#result_list a[href*='/change/']").first
+        if first.count():
+            response = page.goto(site.url + str(first.get_attribute("href")))
+            assert response is not None and response.status == 200, link
+
+
+def test_the_operator_edits_a_draft_and_finds_its_profiles(open_page: OpenPage, site: Site) -> None:
+    page = open_page("/admin/agents/agent/", "operator")
+    if page.url.endswith("/admin/"):
+        page.select_option("#operator-tenant", label="Spirit Tours")
+        page.locator(".tenant-selector button").click()
+        page.goto(f"{site.url}/admin/agents/agent/")
+    page.get_by_role("link", name="Grace").click()
+    page.get_by_role("link", name="Edit the draft").click()
+    expect(page.locator("#id_prompt")).to_be_visible()
+    picture(page, "draft")
+    page.get_by_text("Channel profiles").click()
+    page.get_by_role("link", name="Browser profile").click()
+    expect(page.get_by_text("Use for every channel")).to_be_visible()
+    page.get_by_text("Turn-taking", exact=True).first.click()
+    expect(page.get_by_label("Shortest wait")).to_be_visible()
+    picture(page, "profile")
