@@ -36,7 +36,7 @@ def long_work(tenant_id: int) -> tuple[bool, int]:
 
 def test_a_task_runs_inside_its_tenant(tenant, owner, staff, outsider):
     assert count_members(tenant.id) == 2
-    assert count_members.delay(tenant.id, extra=5).get() == 7
+    assert count_members.delay(tenant.id, extra=5).result == 7
     assert maybe_tenant_id() is None
 
 
@@ -55,7 +55,7 @@ def test_a_failed_task_leaves_nothing(tenant):
 
 @pytest.mark.django_db(transaction=True)
 def test_long_work_holds_no_transaction_and_has_its_tenant(tenant, owner):
-    assert long_work.delay(tenant.id).get() == (False, 1)
+    assert long_work.delay(tenant.id).result == (False, 1)
 
 
 @pytest.mark.parametrize("task", [count_members, long_work])
