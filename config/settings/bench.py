@@ -5,4 +5,4 @@ import os
 os.environ["DATABASE_URL"] = "postgresql://nobody@localhost/unused"
 os.environ["REDIS_URL"] = "redis://localhost/0"
 
-from config.settings.base import *  # noqa: E402, F403
+from config.settings.base import *  # noqa: F403
