@@ -35,7 +35,7 @@ check: $(VENV)/.dev
 	@$(PY) -m config.check
 
 bench: $(VENV)/.dev
-	@$(PY) -m bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
+	@$(PY) -m bench $(ONLY) $(ARGS)
 
 call: $(VENV)/.run
 	@$(PY) manage.py simulate_call $(if $(CARRIER),--carrier $(CARRIER)) $(if $(AGENT),--agent "$(AGENT)") \

@@ -1,7 +1,8 @@
-"""Measure: `python -m bench [--only voice|memory|platform] [--calls N] [--server KIND]`.
+"""Measure: `make bench ONLY=voice`, or `python -m bench voice [--part …] [--calls N]`.
 
-Prints a table for each benchmark, writes bench/results/*.json, and ends with status 1 if a
-figure falls short of its limit. Uses the loopback interface only.
+A suite is one area of the product; its figures are those that the issues name, with limits, and
+what explains them. Prints a table for each part, writes `bench/results/<suite>.json`, and ends
+with status 1 if a figure falls short of its limit. Uses the loopback interface only.
 """
 
 from __future__ import annotations
@@ -15,51 +16,66 @@ from functools import partial
 import uvloop
 
 from bench import platform, voice
-from bench.figures import Figure, save, table
+from bench.figures import Figure, save, table, without_limits
 
-SERVERS = ("uvicorn", "daphne")
-LONGEST_SECONDS = 240  # for one benchmark of one server
+Measure = Callable[[], Awaitable[list[Figure]]]
+
+SUITES = ("voice",)
+LONGEST_SECONDS = 240  # for one part
+DAPHNE_CALLS = 40  # what it holds is compared with the media server's own figures
 
 
-def benchmarks(options: argparse.Namespace) -> dict[str, Callable[[], Awaitable[list[Figure]]]]:
-    """Everything that can be measured, by the name of its result."""
+def parts(options: argparse.Namespace) -> dict[str, Measure]:
+    """The parts of the suite `voice`.
+
+    uvicorn is what production serves media with, so the limits are its; daphne's figures are
+    there for comparison.
+    """
     load = voice.Load(options.calls, options.seconds)
-    servers = [options.server] if options.server else SERVERS
+    light = voice.Load(min(options.calls, DAPHNE_CALLS), options.seconds / 2)
     return {
-        **{f"voice-{each}": partial(voice.measure, each, load) for each in servers},
-        **{f"memory-{each}": partial(voice.measure_memory, each) for each in servers},
+        "uvicorn": partial(voice.measure, "uvicorn", load),
+        "daphne": lambda: _compared(voice.measure("daphne", light)),
+        "memory": partial(voice.measure_memory, "uvicorn"),
         "platform": platform.measure,
     }
+
+
+async def _compared(measuring: Awaitable[list[Figure]]) -> list[Figure]:
+    return without_limits(await measuring)
 
 
 async def _bounded(measuring: Awaitable[list[Figure]]) -> list[Figure]:
     return await asyncio.wait_for(measuring, LONGEST_SECONDS)
 
 
-def _run(name: str, measure: Callable[[], Awaitable[list[Figure]]]) -> int:
-    """Run one benchmark, show and save what it found; how many figures fall short."""
+def _run(name: str, measure: Measure) -> list[Figure]:
+    """Run one part and show what it found; one that fails is a figure that does not hold."""
     print(f"{name} ...", flush=True)
     try:
         figures = uvloop.run(_bounded(measure()))
     except (OSError, RuntimeError) as error:  # TimeoutError is an OSError
         print(f"  could not be measured: {error or type(error).__name__}\n", flush=True)
-        return 1
-    print(f"{table(figures)}\n  -> {save(name, figures)}\n", flush=True)
-    return sum(not figure.holds for figure in figures)
+        return [Figure("measured", 0, "parts", 1, at_least=True)]
+    print(f"{table(figures)}\n", flush=True)
+    return figures
 
 
 def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", choices=("voice", "memory", "platform"))
-    parser.add_argument("--server", choices=SERVERS, help="instead of each in turn")
+    parser.add_argument("suite", nargs="?", choices=SUITES, default="voice")
+    parser.add_argument("--part", choices=("uvicorn", "daphne", "memory", "platform"))
     parser.add_argument("--calls", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=40.0)
     options = parser.parse_args()
-    short = 0
-    for name, measure in benchmarks(options).items():
-        if name.startswith(options.only or ""):
-            short += _run(name, measure)
+    found = {
+        name: _run(name, measure)
+        for name, measure in parts(options).items()
+        if options.part in {None, name}
+    }
+    print(f"-> {save(options.suite, found)}")
+    short = sum(not figure.holds for figures in found.values() for figure in figures)
     if short:
         print(f"{short} figures fall short.")
     return 1 if short else 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,23 +36,29 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def save(name: str, figures: list[Figure]) -> Path:
-    """Write the figures to bench/results/`name`.json."""
+def without_limits(figures: list[Figure]) -> list[Figure]:
+    """The same figures, for comparison only."""
+    return [replace(figure, limit=None) for figure in figures]
+
+
+def save(suite: str, parts: Mapping[str, list[Figure]]) -> Path:
+    """Write the figures to bench/results/`suite`.json; a name begins with its part."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    entries = [
-        {
-            "name": figure.name,
-            "value": None if figure.value != figure.value else round(figure.value, 3),
-            "unit": figure.unit,
-            "limit": figure.limit,
-            "holds": figure.holds,
-        }
-        for figure in figures
-    ]
+    path = RESULTS / f"{suite}.json"
+    entries = [_entry(part, figure) for part, figures in parts.items() for figure in figures]
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     path.write_text(json.dumps({"measured": when, "figures": entries}, indent=2) + "\n")
     return path
+
+
+def _entry(part: str, figure: Figure) -> dict[str, object]:
+    return {
+        "name": f"{part}: {figure.name}",
+        "value": None if figure.value != figure.value else round(figure.value, 3),
+        "unit": figure.unit,
+        "limit": figure.limit,
+        "holds": figure.holds,
+    }
 
 
 def table(figures: list[Figure]) -> str:
