@@ -13,8 +13,10 @@ raises `Deadlock`; it never hangs.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from calls.voice.clock import LoopClock
 from calls.voice.events import Event
@@ -32,6 +34,7 @@ from calls.voice.testing.peers import (
     ScriptedRecorder,
     ScriptedStore,
     ScriptedVoice,
+    Sound,
     ToolRun,
 )
 from calls.voice.testing.script import NEVER, Says, Script
@@ -41,6 +44,7 @@ __all__ = [
     "NEVER",
     "Deadlock",
     "Script",
+    "Sound",
     "Timeline",
     "ToolRun",
     "Turn",
@@ -92,7 +96,8 @@ async def _run(
     phrases: Phrases | None,
     ambience: AmbienceSource | None,
 ) -> Timeline:
-    line, store, recorder = ScriptedLine(script), ScriptedStore(), ScriptedRecorder()
+    line = ScriptedLine(script, has_ambience=ambience is not None)
+    store, recorder = ScriptedStore(), ScriptedRecorder()
     brain = ScriptedBrain(script)
     answered: list[Says] = []
     ports = Ports(
@@ -160,6 +165,11 @@ def _in_seconds(turn: Turn) -> Turn:
 
 
 def _heard(stretches: list[list[float]], turn: Turn) -> float:
-    """Seconds of the agent's voice that fell into a turn."""
-    overlaps = (min(until, turn.ended) - max(since, turn.started) for since, until in stretches)
-    return round(sum(overlap for overlap in overlaps if overlap > 0), 6)
+    """Seconds of the agent's voice that fell into a turn; stretches are in order."""
+    first = bisect_right(stretches, turn.started, key=lambda stretch: stretch[1])
+    seconds = 0.0
+    for since, until in islice(stretches, first, None):
+        if since >= turn.ended:
+            break
+        seconds += max(0.0, min(until, turn.ended) - max(since, turn.started))
+    return round(seconds, 6)

@@ -45,6 +45,20 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What is kept of a piece of sound that was sent: its length, in bytes and in seconds."""
+
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def seconds(self) -> float:
+        return self.size / (RATE * 2)
+
+
 async def _until(at: float) -> None:
     if at == NEVER:
         await asyncio.get_running_loop().create_future()
@@ -56,7 +70,7 @@ class ScriptedLine:
 
     sample_rate = RATE
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, has_ambience: bool = False) -> None:
         self._script = script
         self._faults = script.faults
         self._loop = asyncio.get_running_loop()
@@ -65,7 +79,8 @@ class ScriptedLine:
         self._held: list[Audio] = []
         self._free_at = 0.0
         self._pending: list[tuple[str, asyncio.TimerHandle]] = []
-        self._speech = sorted([(s.at, s.until) for s in script.says] + script.noises)
+        self._speech = deque(sorted([(s.at, s.until) for s in script.says] + script.noises))
+        self._has_ambience = has_ambience
         self.sent: list[tuple[object, ...]] = []
         self.heard: list[list[float]] = []  # stretches of the agent's voice, [from, until]
         self.closed = False
@@ -98,8 +113,8 @@ class ScriptedLine:
         now = _now() + self._faults.line_delay
         start = max(now, self._free_at)
         self._free_at = start + len(pcm) / (RATE * 2)
-        self.sent.append((round(_now(), 6), "media", pcm))
-        if pcm.startswith(SOUND):
+        self.sent.append((round(_now(), 6), "media", Sound(len(pcm))))
+        if pcm.startswith(SOUND) or not self._has_ambience:
             self.heard.append([start, self._free_at])
 
     async def mark(self, name: str) -> None:
@@ -114,8 +129,10 @@ class ScriptedLine:
         now = _now()
         self.sent.append((round(now, 6), "clear"))
         self._free_at = now
-        for stretch in self.heard:
-            stretch[1] = min(stretch[1], max(stretch[0], now))
+        for stretch in reversed(self.heard):
+            if stretch[1] <= now:
+                break
+            stretch[1] = max(stretch[0], now)
         for name, handle in self._pending:
             if handle.when() > now:
                 handle.cancel()
@@ -155,7 +172,11 @@ class ScriptedLine:
     def _sound(self, begin: float, end: float) -> bytes:
         first, count = round(begin * RATE), round((end - begin) * RATE)
         pcm = _SILENCE * count
+        while self._speech and self._speech[0][1] <= begin:
+            self._speech.popleft()
         for since, until in self._speech:
+            if since >= end:
+                break
             a = min(max(round(since * RATE) - first, 0), count)
             b = min(max(round(until * RATE) - first, 0), count)
             if b > a:
@@ -200,7 +221,7 @@ class ScriptedRecogniser:
         for says in self._script.says:
             for at, heard in self._plan(says):
                 if at >= loop.time() - _INSTANT:
-                    self._handles.append(loop.call_at(at, self._out.put_nowait, heard))
+                    self._handles.append(loop.call_at(at, self._put, heard))
         if self._fails_at != NEVER:
             error = ConnectionError("the recogniser broke")
             self._handles.append(loop.call_at(self._fails_at, self._out.put_nowait, error))
@@ -226,6 +247,10 @@ class ScriptedRecogniser:
         handle = asyncio.get_running_loop().call_at(now + delay, self._out.put_nowait, Final(text))
         self._handles.append(handle)
 
+    def _put(self, heard: tuple[Partial | Final, ...]) -> None:
+        for transcript in heard:
+            self._out.put_nowait(transcript)
+
     async def __aiter__(self) -> AsyncIterator[Partial | Final]:
         while True:
             heard = await self._out.get()
@@ -238,20 +263,24 @@ class ScriptedRecogniser:
         for handle in self._handles:
             handle.cancel()
 
-    def _plan(self, says: Says) -> list[tuple[float, Partial | Final]]:
+    def _plan(self, says: Says) -> list[tuple[float, tuple[Partial | Final, ...]]]:
+        """What comes when; what comes at one moment comes in this order."""
+        hangs_up = self._script.hangs_up_at
         if says.transcript_delay == NEVER or self._script.transcribes_at_finish:
             return []
+        if says.at >= hangs_up:
+            return []
+        end = min(says.until, hangs_up)
         words = says.text.split()
         step = (says.until - says.at) / max(1, len(words))
-        plan: list[tuple[float, Partial | Final]] = [
-            (says.at + step * count, Partial(" ".join(words[:count])))
-            for count in range(1, len(words) + 1)
-        ]
-        end = says.until
-        if says.at < self._script.hangs_up_at < end:
-            end = self._script.hangs_up_at
-            plan = [entry for entry in plan if entry[0] <= end]
-        return [*plan, (end + says.transcript_delay, Final(says.text))]
+        plan: dict[float, tuple[Partial | Final, ...]] = {}
+        for count in range(1, len(words) + 1):
+            at = says.until if count == len(words) else says.at + step * count
+            if at <= end:
+                plan[at] = (Partial(" ".join(words[:count])),)
+        at = end + says.transcript_delay
+        plan[at] = (*plan.get(at, ()), Final(says.text))
+        return list(plan.items())
 
 
 class ScriptedJudge:
@@ -266,7 +295,7 @@ class ScriptedJudge:
 
 @dataclass(frozen=True)
 class ToolRun:
-    """A tool that really ran, in seconds."""
+    """A tool that really ran, in seconds; its result is None if it was broken off."""
 
     name: str
     started: float
@@ -275,7 +304,7 @@ class ToolRun:
 
 
 class ScriptedBrain:
-    """Gives the script's replies, one per turn."""
+    """Gives the script's replies, one per turn. A tool that ran is not run again."""
 
     def __init__(self, script: Script) -> None:
         self.name = "brain"
@@ -283,7 +312,7 @@ class ScriptedBrain:
         self._replies = deque(script.replies())
         self._last: list[Step] | None = None
         self._said_before = -1  # agent's turns in the history when the last reply was asked for
-        self._calls = 0
+        self._calls: list[CallsTool] = []
         self.asked: list[float] = []
         self.tools: list[ToolRun] = []
         self.current: list[Speaks] = []  # everything given so far, newest first
@@ -303,9 +332,11 @@ class ScriptedBrain:
                     async for delta in tokens:
                         yield delta
             elif isinstance(step, CallsTool):
+                if any(step is ran for ran in self._calls):
+                    continue
                 await committed.wait()
-                self._calls += 1
-                call_id = f"call-{self._calls}"
+                self._calls.append(step)
+                call_id = f"call-{len(self._calls)}"
                 yield ToolStarted(call_id, step.name, step.arguments, step.filler)
                 await self._run_tool(step)
                 yield ToolFinished(call_id, step.name, step.result, step.error)
@@ -330,9 +361,12 @@ class ScriptedBrain:
             yield TextDelta(token)
 
     async def _run_tool(self, step: CallsTool) -> None:
-        started = _now()
-        await _until(started + step.seconds)
-        self.tools.append(ToolRun(step.name, started, _now(), step.result))
+        started, result = _now(), None
+        try:
+            await _until(started + step.seconds)
+            result = step.result
+        finally:
+            self.tools.append(ToolRun(step.name, started, _now(), result))
 
     def _pick(self, conversation: Conversation) -> list[Step]:
         said = sum(isinstance(item, AgentSaid) for item in conversation.items)

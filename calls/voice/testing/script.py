@@ -5,9 +5,11 @@ How the script's replies meet the caller's turns:
 - One `agent_replies` per caller's turn, in order. Without a reply left the agent says nothing.
 - `agent_calls_tool` (and `agent_acts`) belong to the next `agent_replies`. Where that tool in
   turn directly follows a reply, with nothing of the caller's between them in the script, the two
-  replies and the tool are one turn: text, tool, text.
+  replies and the tool are one turn: text, tool, text. That is so only if the turns of the caller
+  scripted before have their replies already, or the whole script has more replies than turns:
+  a script may also list the caller's lines first and then a reply to each.
 - A reply that was dropped unheard is given again to the next turn, unless the script holds a
-  further reply for that turn.
+  further reply for that turn. Its tools that ran do not run again.
 """
 
 from __future__ import annotations
@@ -53,6 +55,13 @@ class CallsTool:
 @dataclass(frozen=True, slots=True)
 class Acts:
     action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Something of the caller's between the agent's steps."""
+
+    wants_reply: bool
 
 
 Step = Speaks | CallsTool | Acts
@@ -105,7 +114,7 @@ class Script:
         self.hangs_up_at = NEVER
         self.ended_from_outside: list[tuple[float, str]] = []
         self.judgements: dict[str, float] = {}
-        self._steps: list[Step | None] = []  # None: something of the caller's
+        self._steps: list[Step | _Caller] = []
 
     # --- the caller -------------------------------------------------------------------
 
@@ -120,18 +129,18 @@ class Script:
         if delay >= _AS_GOOD_AS_NEVER:
             delay = NEVER
         self.says.append(Says(text, at, until, delay))
-        self._steps.append(None)
+        self._steps.append(_Caller(wants_reply=True))
 
     def caller_noise(self, at: float, until: float) -> None:
         """Sound that the detector takes for speech; the recogniser never answers it."""
         self.noises.append((at, until))
-        self._steps.append(None)
+        self._steps.append(_Caller(wants_reply=False))
 
     def caller_presses(self, digits: str, at: float) -> None:
         """Keys, a tenth of a second apart."""
         for number, digit in enumerate(digits):
             self.presses.append((at + 0.1 * number, digit))
-        self._steps.append(None)
+        self._steps.append(_Caller(wants_reply=True))
 
     def caller_hangs_up(self, at: float) -> None:
         self.hangs_up_at = at
@@ -184,14 +193,16 @@ class Script:
         """The agent's steps, turn by turn."""
         turns: list[list[Step]] = []
         waiting: list[Step] = []
-        follows_reply = False
+        wanted, follows_reply = 0, False
+        spare = self._more_replies_than_turns()
         for step in self._steps:
-            if step is None:
+            if isinstance(step, _Caller):
+                wanted += step.wants_reply
                 follows_reply = follows_reply and bool(waiting)
             elif not isinstance(step, Speaks):
                 waiting.append(step)
             else:
-                if follows_reply and waiting:
+                if follows_reply and waiting and (spare or len(turns) >= wanted):
                     turns[-1] += [*waiting, step]
                 else:
                     turns.append([*waiting, step])
@@ -199,3 +210,8 @@ class Script:
         if waiting:
             turns.append(waiting) if not follows_reply else turns[-1].extend(waiting)
         return turns
+
+    def _more_replies_than_turns(self) -> bool:
+        replies = sum(isinstance(step, Speaks) for step in self._steps)
+        turns = sum(isinstance(step, _Caller) and step.wants_reply for step in self._steps)
+        return replies > turns
