@@ -16,7 +16,7 @@ import yaml
 
 from agents.brain.errors import ProviderDown
 from calls.providers.registry import Credentials, build_recognisers, describe
-from calls.providers.stt.embedded import EmbeddedRecogniser
+from calls.providers.stt.embedded import EmbeddedRecogniser, _final
 from calls.providers.stt.sphinx.pool import WorkerPool, shared_pool
 from calls.providers.stt.sphinx.spanish import phones_of
 from calls.providers.stt.sphinx.vocabulary import vocabulary_of, words_of
@@ -295,3 +295,10 @@ def test_sentences_become_the_words_that_are_spoken(written: str, spoken: str) -
 )
 def test_spanish_spelling_tells_the_sound(word: str, phones: str) -> None:
     assert " ".join(phones_of(word)) == phones
+
+
+def test_breath_at_the_end_of_a_question_is_not_an_article() -> None:
+    spoken = ["which", "tours", "do", "you", "have", "a"]
+    segments = [(word, 100.0 * i, 100.0 * i + 90, 0.9) for i, word in enumerate(spoken)]
+    assert _final(segments, "en").text == "which tours do you have"
+    assert _final(segments[-1:], "en").text == "a"

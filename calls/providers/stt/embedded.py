@@ -48,6 +48,8 @@ _DIGITS = {
     "eight": "8",
     "nine": "9",
 }
+Segment = tuple[str, float, float, float]  # text, start and end in ms, posterior probability
+_ARTICLES = frozenset({"a", "an", "the"})
 _DIGIT_RUN = re.compile(rf"\b(?:{'|'.join(_DIGITS)})(?: (?:{'|'.join(_DIGITS)})){{2,}}\b")
 
 log = logging.getLogger(__name__)
@@ -175,15 +177,25 @@ class EmbeddedRecogniser:
         return error
 
 
-def _final(segments: Iterable[tuple[str, float, float, float]], language: str) -> Final:
+def _final(segments: Iterable[Segment], language: str) -> Final:
     """The utterance, unless the decoder itself hardly believes in it."""
-    found = list(segments)
+    found = _without_breath(list(segments))
     confidence = fmean(probability for *_, probability in found) if found else 0.0
     if confidence < _LEAST_CONFIDENCE:
         return Final("", language=language)
     words = tuple(Word(text, start, end) for text, start, end, _ in found)
     text = _written(" ".join(word.text for word in words))
     return Final(text, words, confidence=min(1.0, confidence), language=language)
+
+
+def _without_breath(found: list[Segment]) -> list[Segment]:
+    """No utterance ends in an article: what sounds like one there is the caller's breath.
+
+    It would be waited on, as for the rest of a sentence.
+    """
+    while len(found) > 1 and found[-1][0] in _ARTICLES:
+        found = found[:-1]
+    return found
 
 
 def _written(text: str) -> str:
