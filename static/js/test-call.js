@@ -313,24 +313,21 @@ function partsOf(metrics) {
   return { total, parts, ahead: ahead > 0 ? { model, voice } : null };
 }
 
-const inMs = (name, ms) => `${texts.parts[name]} ${Math.round(ms)} ms`;
-const listed = (parts) => Object.entries(parts).map(([name, ms]) => inMs(name, ms)).join(" · ");
+const inMs = (name, ms) => `${texts.parts[name]}\u00a0${Math.round(ms)}\u00a0ms`;
+const listed = (parts) => Object.entries(parts).filter(([, ms]) => Math.round(ms) > 0)
+  .map(([name, ms]) => inMs(name, ms)).join(" · ");
 
 function showTurnLatency(text, metrics) {
   const { total, parts, ahead } = partsOf(metrics);
   view.noTurns.hidden = true;
   const row = document.createElement("li");
   row.dataset.total = total;
-  const head = document.createElement("div");
-  head.className = "turns__row";
+  const head = element("div", "", "turns__row");
   head.append(element("span", text), element("strong", `${Math.round(total)} ms`));
-  const bar = document.createElement("div");
-  bar.className = "bar";
+  const bar = element("div", "", "bar");
   bar.append(...Object.entries(parts).map(([name, ms]) => barPart(name, ms, total)));
-  const detail = element("div", [listed(parts), ahead && `${texts.ahead} ${listed(ahead)}`]
-    .filter(Boolean).join(" — "));
-  detail.className = "turns__parts";
-  row.append(head, bar, detail);
+  const details = [listed(parts), ahead && `${texts.ahead} ${listed(ahead)}`].filter(Boolean);
+  row.append(head, bar, ...details.map((detail) => element("div", detail, "turns__parts")));
   view.turns.append(row);
   scaleBars();
   view.turns.scrollTop = view.turns.scrollHeight;
@@ -346,16 +343,16 @@ function scaleBars() {
 }
 
 function barPart(name, ms, total) {
-  const part = document.createElement("i");
-  part.className = name;
+  const part = element("i", "", name);
   part.style.width = `${total ? (100 * ms) / total : 0}%`;
   part.title = inMs(name, ms);
   return part;
 }
 
-function element(tag, text) {
+function element(tag, text, name = "") {
   const made = document.createElement(tag);
   made.textContent = text;
+  made.className = name;
   return made;
 }
 
