@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from calls.voice.end_reasons import EndReason
 from calls.voice.events import Event
 
 _MOST = 12
@@ -42,6 +43,31 @@ _WORDS = {
         "tools": "Hecho: {}.",
         "transfer": "Transferida a {}.",
         "end": "Fin: {}.",
+    },
+}
+# English says the reason's own words.
+_ENDS: dict[str, dict[str, str]] = {
+    "es": {
+        EndReason.CALLER_HUNG_UP: "el cliente colgó",
+        EndReason.AGENT_HUNG_UP: "el agente colgó",
+        EndReason.CALLER_SILENT: "el cliente no dijo nada más",
+        EndReason.MAX_DURATION: "se alcanzó la duración máxima",
+        EndReason.TRANSFERRED: "transferida a una persona",
+        EndReason.HANDED_OFF: "pasada a otro agente",
+        EndReason.MEDIA_LOST: "se perdió la conexión",
+        EndReason.RECOGNISER_FAILED: "falló el reconocimiento de voz",
+        EndReason.BRAIN_FAILED: "el agente no pudo responder",
+        EndReason.INTERNAL_ERROR: "error interno",
+        EndReason.DRAINED: "el servidor se detuvo",
+        EndReason.TAKEN_OVER: "la tomó una persona del equipo",
+        EndReason.STAFF_HUNG_UP: "una persona del equipo colgó",
+        EndReason.VOICEMAIL: "contestó un buzón de voz",
+        EndReason.REFUSED: "rechazada",
+        EndReason.BUSY: "línea ocupada",
+        EndReason.NO_ANSWER: "nadie contestó",
+        EndReason.CANCELLED: "cancelada",
+        EndReason.FAILED: "fallida",
+        EndReason.SERVER_LOST: "se perdió el servidor",
     },
 }
 
@@ -94,8 +120,12 @@ def summary_of(outline: dict[str, Any], call: Ended) -> str:
         lines.append(words["tools"].format(", ".join(dict.fromkeys(done))))
     if call.transfer_to:
         lines.append(words["transfer"].format(call.transfer_to))
-    lines.append(words["end"].format(str(call.end_reason).replace("_", " ")))
+    lines.append(words["end"].format(_end(str(call.end_reason), str(call.language))))
     return " ".join(lines)
+
+
+def _end(reason: str, language: str) -> str:
+    return _ENDS.get(language[:2], {}).get(reason, reason.replace("_", " "))
 
 
 def _asked(outline: dict[str, Any], words: dict[str, str]) -> str:
