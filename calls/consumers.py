@@ -14,7 +14,6 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 
 from calls import admission
-from calls.adapters import PageRecogniser
 from calls.admission import BUSY, Denied, Visitor
 from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
@@ -91,13 +90,14 @@ class BrowserMediaConsumer(MediaConsumer):
     async def serve(self, scope: Any, receive: Receive, send: Send) -> None:
         """Find out who it is, wait for the start, then talk."""
         visitor: Visitor = await admission.admit_page(scope)
-        await browser.read_start(receive, self.limits)
+        start = await browser.read_start(receive, self.limits)
         found = await admission.open_from_page(visitor)
-        ears = PageRecogniser()
-        media = BrowserMedia(receive, send, on_transcript=ears.take, limits=self.limits)
+        media = BrowserMedia(receive, send, limits=self.limits)
         feed = PageFeed(media.send_json)
+        call = StoredCall(found, page=feed, page_recognises=start.recognises)
+        media.on_transcript = call.page_heard
         try:
-            await conduct(StoredCall(found, page=feed, page_ears=ears), media, self.live)
+            await conduct(call, media, self.live)
         finally:
             feed.stop()
 

@@ -20,11 +20,12 @@ from django.utils import timezone
 from agents.models import Agent, AgentVersion
 from agents.profiles import Channel
 from agents.selectors import agent_by_slug, published_version
-from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder, PageRecogniser
+from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder
 from calls.feed import PageFeed
 from calls.live import live
 from calls.models import Call, Recording
 from calls.providers.carriers.socket import SocketStream
+from calls.providers.stt.browser import BrowserRecogniser
 from calls.recordings import recording_path, recordings_folder
 from calls.setup import (
     Setup,
@@ -53,8 +54,8 @@ MOST_HAND_OFFS = 8  # two agents that pass a caller to and fro must not do so fo
 class StoredCall:
     """An admitted call with a row: implements `AdmittedCall`.
 
-    `page` shows it while it runs; `page_ears` is the page's own recogniser, used where the
-    profile wants it.
+    `page` shows it while it runs; `page_recognises` says whether the page has a recogniser of
+    its own, which is used where the profile wants it and told of by `page_heard`.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class StoredCall:
         call: Call,
         *,
         page: PageFeed | None = None,
-        page_ears: PageRecogniser | None = None,
+        page_recognises: bool = False,
     ) -> None:
         self.public_id: uuid.UUID = call.public_id
-        self._call, self._page, self._page_ears = call, page, page_ears
+        self._call, self._page, self._page_recognises = call, page, page_recognises
+        self._page_ears: BrowserRecogniser | None = None
         self._providers: dict[str, str] = {}
         self._transfers: Mapping[str, str] = {}
         self._session: CallSession | None = None
@@ -99,6 +101,11 @@ class StoredCall:
             )
         return self._session
 
+    def page_heard(self, text: str, final: bool) -> None:
+        """The page's recogniser understood this; nobody's business where it is not used."""
+        if self._page_ears is not None:
+            self._page_ears.push_transcript(text, final)
+
     async def hand_off(self, media: SocketStream) -> CallSession | None:
         """The other agent's session, with all that was said so far.
 
@@ -125,7 +132,10 @@ class StoredCall:
         targets = profile.functions.transfer_targets
         self._transfers = {target.name: target.number for target in targets}
         setup.mind.observer = self._mind_tells
-        recognisers = recognisers_for(setup, media.sample_rate, self._page_ears)
+        recognisers = recognisers_for(
+            setup, media.sample_rate, page_recognises=self._page_recognises
+        )
+        self._page_ears = next((r for r in recognisers if isinstance(r, BrowserRecogniser)), None)
         voices = voices_for(profile, media.sample_rate)
         self._providers = {
             "recogniser": recognisers[0].name,

@@ -12,13 +12,14 @@ from agents.models import AgentVersion
 from agents.profiles import AdvancedSettings, Channel, ChannelProfile
 from agents.selectors import recognition_hints
 from agents.services.mind import build_mind
-from calls.adapters import DenoisedDetector, DenoisedRecogniser, PageRecogniser, denoiser
+from calls.adapters import DenoisedDetector, DenoisedRecogniser, denoiser
 from calls.providers.registry import (
     Credentials,
     RecogniserOptions,
     build_recognisers,
     build_synthesisers,
 )
+from calls.providers.stt import browser
 from calls.providers.tts.apology import apology_pcm
 from calls.startup import warm_up
 from calls.voice import Phrases, TurnOptions
@@ -110,13 +111,17 @@ def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
 
 
 def recognisers_for(
-    setup: Setup, sample_rate: int, page_ears: PageRecogniser | None
+    setup: Setup, sample_rate: int, *, page_recognises: bool
 ) -> Sequence[Recogniser]:
-    """Who may listen on this call, in order."""
+    """Who may listen on this call, in order.
+
+    The browser's own recogniser is passed over where no page with one is on the line.
+    """
     transcriber = setup.opening.profile.transcriber
     first, *others = transcriber.languages
+    deaf = transcriber.provider == browser.NAME and not page_recognises
     found = build_recognisers(
-        provider=transcriber.provider,
+        provider="" if deaf else transcriber.provider,
         language=first,
         sample_rate=sample_rate,
         keyterms=setup.keyterms,
@@ -126,14 +131,13 @@ def recognisers_for(
             prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)
         ),
     )
-    heard = [_denoised(each, transcriber.denoising, sample_rate) for each in found]
-    if transcriber.provider == "browser" and page_ears is not None:
-        return [page_ears, *heard]
-    return heard
+    return [_denoised(each, transcriber.denoising, sample_rate) for each in found]
 
 
 def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
     cleaner = denoiser(kind, sample_rate)
+    if isinstance(recogniser, browser.BrowserRecogniser):
+        return recogniser  # it hears nothing of the sound that comes here
     return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
 
 

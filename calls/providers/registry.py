@@ -62,7 +62,7 @@ class ProviderStatus:
 
 def build_recognisers(
     *,
-    provider: str,
+    provider: str = "",
     language: str,
     sample_rate: int,
     keyterms: Sequence[str] = (),
@@ -70,7 +70,10 @@ def build_recognisers(
     credentials: Credentials,
     options: RecogniserOptions | None = None,
 ) -> list[Recogniser]:
-    """Recognisers for one call, in order of preference; never empty, none opened yet."""
+    """Recognisers for one call, in order of preference; never empty, none opened yet.
+
+    Without a wished `provider` they are those that there are keys for, the embedded one last.
+    """
     chain = _chain(RECOGNISERS, wished=provider, language=language, credentials=credentials)
     return [
         entry.build(
@@ -128,7 +131,8 @@ def _chain(
     language: str,
     credentials: Credentials,
 ) -> list[Provider[RequestT, BackendT]]:
-    if not any(entry.name == wished and not entry.missing(credentials) for entry in providers):
+    met = any(entry.name == wished and not entry.missing(credentials) for entry in providers)
+    if wished and not met:
         _log_unmet_wish(providers, wished, credentials)
     return _ranked(providers, wished, language, credentials)
 

@@ -102,8 +102,13 @@ def on_a_script(
 ) -> None:
     """Calls are heard, spoken and detected by the above; the mind is the real embedded one."""
     from calls import setup
+    from calls.providers import registry
 
-    monkeypatch.setattr(setup, "build_recognisers", lambda **_kwargs: [Scribe(words)])
+    def recognisers(**wishes: Any) -> list[Any]:
+        found = registry.build_recognisers(**wishes)
+        return [ear for ear in found if ear.name == "browser"] + [Scribe(words)]
+
+    monkeypatch.setattr(setup, "build_recognisers", recognisers)
     monkeypatch.setattr(
         setup, "build_synthesisers", lambda *, sample_rate, **_kwargs: [voice(sample_rate)]
     )

@@ -57,9 +57,9 @@ def page(query, *headers):
     return Phone(application, BROWSER, f"client=browser&{query}", tuple(headers))
 
 
-async def calling(desk, cookie):
+async def calling(desk, cookie, start=START):
     phone = page(f"agent={desk.agent.public_id}", cookie, (b"origin", b"http://localhost:8000"))
-    phone.socket.put(START)
+    phone.socket.put(start)
     await phone.until(lambda m: m["type"] == "ready")
     return phone
 
@@ -130,6 +130,21 @@ async def test_page_that_recognises_by_itself_is_listened_to(tenant, staff_cooki
     speak(phone, 400, aloud=False)
     turn = await phone.until(lambda m: m["type"] == "turn" and m["role"] == "caller")
     assert turn["text"] == "cuánto cuesta el tour"
+    phone.socket.put({"type": "hangup"})
+    await phone.over()
+
+
+async def test_page_without_a_recogniser_is_heard_by_the_next_one(tenant, staff_cookie, quiet):
+    transcriber = {**TRANSCRIBER, "provider": "browser"}
+    desk = await run_unscoped(staff_desk, tenant, "+525512340001", transcriber=transcriber)
+    phone = await calling(desk, staff_cookie, {**START, "speech_recognition": False})
+    assert phone.socket.texts[0]["providers"]["recogniser"] == "scribe"
+    await phone.until(lambda m: m["type"] == "turn")
+    phone.socket.put({"type": "transcript", "text": "nadie escucha esto", "final": True})
+    speak(phone, 400)
+    speak(phone, 400, aloud=False)
+    turn = await phone.until(lambda m: m["type"] == "turn" and m["role"] == "caller")
+    assert turn["text"] == "¿Cuánto cuesta el tour?"
     phone.socket.put({"type": "hangup"})
     await phone.over()
 

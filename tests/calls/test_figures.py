@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calls.adapters import PageRecogniser
 from calls.figures import Spoken, figures_of, latency_in
 from calls.spoken import BUSY, likely_language, say
 from calls.summary import outline_of, summary_of
-from calls.voice.ports import Final, Partial
+from calls.voice.end_reasons import EndReason
 
 TURNS = st.lists(
     st.builds(
@@ -114,7 +112,16 @@ def test_summary_tells_what_was_asked_answered_collected_and_done():
 
 
 def test_summary_of_silence_says_so():
-    assert summary_of(outline_of([], []), Ended("es")) == "Nadie dijo nada. Fin: caller hung up."
+    silent = summary_of(outline_of([], []), Ended("es"))
+    assert silent == "Nadie dijo nada. Fin: el cliente colgó."
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_spanish_summary_says_every_end_in_spanish(reason):
+    text = summary_of(outline_of([], []), Ended("es-MX", end_reason=reason.value))
+    end = text.partition("Fin: ")[2]
+    assert len(end) > len("x.")
+    assert reason.value.replace("_", " ") not in end
 
 
 def test_summary_stays_short():
@@ -139,41 +146,3 @@ def test_likely_language(numbers, language):
 def test_line_in_a_language_that_we_do_not_speak_is_english():
     assert say(BUSY, "de") == BUSY["en"]
     assert say(BUSY, "es-MX") == BUSY["es"]
-
-
-# --- the page's recogniser -------------------------------------------------------------------
-
-
-async def heard_by(ears: PageRecogniser, count: int):
-    listening = aiter(ears)
-    return [await asyncio.wait_for(anext(listening), 2) for _ in range(count)]
-
-
-async def test_final_that_came_first_is_answered_with_nothing_more():
-    ears = PageRecogniser()
-    ears.start_utterance()
-    ears.take("hola", final=True)
-    ears.finish_utterance()
-    assert await heard_by(ears, 2) == [Final("hola"), Final("")]
-
-
-async def test_final_that_comes_later_is_the_answer():
-    ears = PageRecogniser()
-    ears.start_utterance()
-    ears.take("ho", final=False)
-    ears.finish_utterance()
-    ears.take("hola", final=True)
-    assert await heard_by(ears, 2) == [Partial("ho"), Final("hola")]
-
-
-async def test_partial_stands_for_a_final_that_never_comes_and_is_not_said_twice():
-    ears = PageRecogniser()
-    ears.patience = 10.0
-    ears.start_utterance()
-    ears.take("ho", final=False)
-    ears.finish_utterance()
-    assert await heard_by(ears, 2) == [Partial("ho"), Final("ho")]
-    ears.take("hola", final=True)
-    ears.take("adiós", final=True)
-    assert await heard_by(ears, 1) == [Final("adiós")]
-    await ears.aclose()

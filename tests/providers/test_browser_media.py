@@ -27,7 +27,14 @@ async def all_of(stream: BrowserMedia):
 
 
 async def test_start_at_16_khz_is_taken():
-    await read_start(Socket([{"type": "start", "sample_rate": 16000}]).receive)
+    start = {"type": "start", "sample_rate": 16000}
+    assert (await read_start(Socket([start]).receive)).recognises
+
+
+@pytest.mark.parametrize("has", [True, False])
+async def test_page_says_whether_it_can_recognise(has):
+    start = {"type": "start", "sample_rate": 16000, "speech_recognition": has}
+    assert (await read_start(Socket([start]).receive)).recognises is has
 
 
 @pytest.mark.parametrize(

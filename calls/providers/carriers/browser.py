@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -31,7 +32,14 @@ _TEXT_LIMIT = 2000
 Heard = Callable[[str, bool], None]
 
 
-async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> None:
+@dataclass(frozen=True, slots=True)
+class PageStart:
+    """What a page tells at first; `recognises` unless it says that it has no recogniser."""
+
+    recognises: bool = True
+
+
+async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> PageStart:
     """Read the page's `start`.
 
     Raises MediaFault (not in time, another sample rate, sound before it) and StreamGone.
@@ -56,6 +64,7 @@ async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> None:
             Fault.WRONG_FORMAT,
             f"{str(start.get('sample_rate'))[:20]} Hz; the page has to send {SAMPLE_RATE} Hz",
         )
+    return PageStart(recognises=start.get("speech_recognition") is not False)
 
 
 class BrowserMedia(SocketStream):
@@ -74,7 +83,7 @@ class BrowserMedia(SocketStream):
         **kwargs: Any,
     ) -> None:
         super().__init__(receive, send, sample_rate=SAMPLE_RATE, limits=limits, **kwargs)
-        self._on_transcript = on_transcript
+        self.on_transcript = on_transcript
 
     def _take_bytes(self, data: bytes) -> MediaEvent | None:
         if len(data) % 2:
@@ -97,8 +106,8 @@ class BrowserMedia(SocketStream):
         text = message.get("text")
         if not isinstance(text, str) or len(text) > _TEXT_LIMIT:
             raise MediaFault(Fault.MALFORMED, f"a transcript is a text of {_TEXT_LIMIT} at most")
-        if self._on_transcript is not None:
-            self._on_transcript(text, message.get("final") is True)
+        if self.on_transcript is not None:
+            self.on_transcript(text, message.get("final") is True)
 
     async def send(self, pcm: bytes) -> None:
         """Have the page play PCM16 at 16 kHz after what it has already."""
