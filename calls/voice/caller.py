@@ -13,55 +13,92 @@ class CallerTurn:
 
     started: float | None = None
     ended: float = 0.0  # acoustic end of the newest speech, or the last key
-    finals: list[str] = field(default_factory=list)
+    parts: list[tuple[float, CallerSaid | CallerPressed]] = field(default_factory=list)
     partial: str = ""
-    digits: str = ""
+    keyed: float | None = None  # the last key
     transcript_came: float | None = None
-    told: int = 0  # finals that are in the history already
+    told: int = 0  # parts that are in the history already
 
     @property
     def text(self) -> str:
-        """The transcript so far, the utterance in flight included."""
-        return " ".join([*self.finals, self.partial]).strip()
+        """The transcript so far, the utterance in flight included, without the keys."""
+        said = [part.text for _, part in self.parts if isinstance(part, CallerSaid)]
+        return " ".join([*said, self.partial]).strip()
 
     @property
     def shown(self) -> str:
-        """The text of the stored turn: words, then keys."""
-        return " ".join(filter(None, (self.text, self.digits)))
+        """The text of the stored turn: words and keys in their order."""
+        return _in_words(_joined([part for _, part in self.parts], self.partial))
+
+    @property
+    def digits(self) -> str:
+        """The keys that nobody was told of."""
+        untold = (part for _, part in self.parts[self.told :])
+        return "".join(part.digits for part in untold if isinstance(part, CallerPressed))
+
+    @property
+    def ends_with_key(self) -> bool:
+        return self.keyed is not None and self.keyed >= self.ended
 
     @property
     def is_empty(self) -> bool:
-        return not self.shown
+        return not (self.parts or self.partial)
 
     def begin(self, at: float) -> None:
         if self.started is None or self.is_empty:
             self.started = at
 
     def add_final(self, text: str, came: float, began: float) -> None:
-        """An utterance is transcribed; `began` is taken where no speech was noticed."""
-        self.partial = ""
+        """An utterance that began then is transcribed: it goes before keys pressed later."""
         if not text:
             return
-        self.finals.append(text)
+        place = len(self.parts)
+        while place > self.told and self.parts[place - 1][0] > began:
+            place -= 1
+        self.parts.insert(place, (began, CallerSaid(text)))
         self.transcript_came = came
-        if self.started is None:
+        if self.started is None:  # no speech was noticed
             self.started, self.ended = min(began, came), max(self.ended, came)
+
+    def add_key(self, digit: str, at: float) -> None:
+        self.parts.append((at, CallerPressed(digit)))
+        self.ended = self.keyed = at
+
+    def settle_partial(self, came: float, began: float) -> None:
+        """The partial words are all that will come."""
+        text, self.partial = self.partial, ""
+        self.add_final(text, came, began)
 
     def go_on(self, later: CallerTurn, told: bool) -> None:
         """The caller went on after all; `told`: the first words stay in the history."""
         if told:
-            self.told, self.digits = len(self.finals), ""
-        self.finals += later.finals
+            self.told = len(self.parts)
+        self.parts += later.parts
         self.partial = later.partial
-        self.digits += later.digits
+        self.keyed = later.keyed or self.keyed
         self.ended = max(self.ended, later.ended)
         self.transcript_came = later.transcript_came or self.transcript_came
 
     def items(self) -> list[ConversationItem]:
         """What the brain is told."""
-        items: list[ConversationItem] = []
-        if words := " ".join([*self.finals[self.told :], self.partial]).strip():
-            items.append(CallerSaid(words))
-        if self.digits:
-            items.append(CallerPressed(self.digits))
-        return items
+        return [*_joined([part for _, part in self.parts[self.told :]], self.partial)]
+
+
+def _joined(
+    parts: list[CallerSaid | CallerPressed], partial: str
+) -> list[CallerSaid | CallerPressed]:
+    """Neighbours of one kind made one."""
+    joined: list[CallerSaid | CallerPressed] = []
+    for part in [*parts, CallerSaid(partial)] if partial else parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, CallerSaid) and isinstance(last, CallerSaid):
+            joined[-1] = CallerSaid(f"{last.text} {part.text}")
+        elif isinstance(part, CallerPressed) and isinstance(last, CallerPressed):
+            joined[-1] = CallerPressed(last.digits + part.digits)
+        else:
+            joined.append(part)
+    return joined
+
+
+def _in_words(parts: list[CallerSaid | CallerPressed]) -> str:
+    return " ".join(part.text if isinstance(part, CallerSaid) else part.digits for part in parts)

@@ -61,12 +61,12 @@ class Floor:
         self._on_end = on_end
         self._answered_at = shop.clock.now()
         self._state = State.LISTENING
-        self._shown = ""
+        self._shown = self._shown_caller = ""
         self._reply: Reply | None = None
         self._answering: CallerTurn | None = None  # committed, and not stored yet
         self._told: list[ConversationItem] = []  # of it, in the history
         self._ready: Reply | None = None
-        self._unsettled: list[Reply] = []  # cut short, but a tool of theirs still runs
+        self.unsettled: list[Reply] = []  # cut short, but a tool of theirs still runs
         self._words = ""  # of the next announcement
         self._opening = ""  # of the next reply, when the agent cuts in
         self._protected = 0.0
@@ -103,7 +103,7 @@ class Floor:
         self._hearing, self._playout, self._line = hearing, playout, line
         self.caller.attach(hearing)
         self._show_state()
-        self.record(Event.CALLER_STATE, {"state": "silent"})
+        self.show_caller("silent", self._answered_at)
         self._patience.begin()
         self._playout.pump()
         if greeting:
@@ -146,6 +146,12 @@ class Floor:
             self._shown = self._state.visible
             self.record(Event.AGENT_STATE, {"state": self._shown})
 
+    def show_caller(self, state: str, at: float) -> None:
+        """The caller is silent, speaking or away since then."""
+        if state != self._shown_caller:
+            self._shown_caller = state
+            self.record(Event.CALLER_STATE, {"state": state}, at)
+
     # --- replies begin ----------------------------------------------------------------
 
     def _commit(self) -> None:
@@ -176,8 +182,8 @@ class Floor:
         def ask() -> Conversation:
             return self._history.snapshot_with(() if reply.committed.is_set() else items)
 
-        self._unsettled = [r for r in self._unsettled if not r.settled.is_set()]
-        reply.think(answers, ask, tuple(self._unsettled), opening)
+        self.unsettled = [r for r in self.unsettled if not r.settled.is_set()]
+        reply.think(answers, ask, tuple(self.unsettled), opening)
         return reply
 
     def _announce(self, words: str) -> None:
@@ -215,7 +221,7 @@ class Floor:
         """The caller said nothing after all: the reply may sound, or must not be late."""
         self.offer_sound()
         if self._state is State.THINKING:
-            self._patience.agent_owes(filler=True)
+            self._patience.agent_still_owes()
 
     def tool_ran(self, tool: ToolRan) -> None:
         self._history.add(tool)
@@ -233,7 +239,7 @@ class Floor:
 
     @property
     def _caller_first(self) -> bool:
-        return self._hearing.speaking or self.caller.held
+        return self.caller.held or (self._hearing.speaking and not self.caller.noise)
 
     @property
     def _is_playing(self) -> bool:
@@ -307,7 +313,7 @@ class Floor:
         heard = reply.heard if reply.paused is not None else reply.track.sent
         self._playout.release()
         reply.stop()
-        self._unsettled.append(reply)
+        self.unsettled.append(reply)
         if reply.started is not None:
             self._keep(reply, heard, interrupted=True)
             return
@@ -400,9 +406,11 @@ class Floor:
     def _stop(self) -> None:
         """Whatever was being said ends here, with what was heard of it."""
         reply, self._reply = self._reply, None
-        if reply is not None and reply.started is not None:
+        if reply is not None:
             heard = reply.heard if reply.paused is not None else self._playout.heard()
             self._keep(reply, heard, interrupted=True)
+            reply.stop()
+            self.unsettled.append(reply)
         self.caller.drop_preemptive("the call is over")
 
     def close(self) -> None:
@@ -421,10 +429,13 @@ class Floor:
     # --- patience runs out (Impatient) ------------------------------------------------
 
     def caller_is_away(self, prompts: int) -> None:
+        if self._hearing.onset:
+            self._patience.look_again(self._options.vad_min_speech)
+            return
         if self._hearing.awaiting or self._hearing.speaking:
             self._patience.floor_is_open()
             return
-        self.record(Event.CALLER_STATE, {"state": "away"})
+        self.show_caller("away", self._clock.now())
         available = self._phrases.away_prompts
         if prompts > self._options.away_prompts or not available:
             self._farewell(self._phrases.goodbye, EndReason.CALLER_SILENT)

@@ -7,8 +7,9 @@
                           |<----- transcript_timeout ----->| none: the recogniser is replaced
 
 A recogniser with an ear of its own may send its `Final` before we say `finish`; then it owes
-none, unless more partial words have come since. One that fails is replaced and hears the
-utterance again from its start; one that stays mute is replaced without that.
+none, unless more partial words have come since (`utterances`). One that fails is replaced and
+hears the utterance again from its start; one that stays mute to speech of real length is replaced
+without that. A cough proves nothing.
 
 Moments of the sender's sample clock become moments of ours by the least delay seen so far, so
 a frame that a stall held up does not move the end of speech.
@@ -28,11 +29,13 @@ from calls.voice.clock import Timer, guarded
 from calls.voice.events import Event
 from calls.voice.options import TurnOptions
 from calls.voice.ports import Audio, Final, Partial, Ports, Recogniser
+from calls.voice.utterances import Utterance, Utterances
 from calls.voice.vad import SpeechChange, SpeechStarted, VoiceActivity
 from calls.voice.watchdog import CLOSING_LIMIT, Tasks
 
 OPENING_LIMIT = 10_000.0
 KEPT_UTTERANCE = 30_000.0  # ms of it that a replacement hears again
+REAL_SPEECH = 600.0  # ms of it that a working recogniser finds words in
 CLOCK_DRIFT = 0.0002  # the sender's clock may be that much slower than ours
 
 
@@ -47,9 +50,13 @@ class Listener(Protocol):
 
     def partial(self, text: str) -> None: ...
 
-    def final(self, final: Final, voiced: float) -> None: ...
+    def final(self, final: Final, spoken: Utterance, rest: str) -> None:
+        """`rest`: partial words of later speech."""
 
-    def no_transcript(self) -> None: ...
+    def no_more_words(self) -> None:
+        """None are likely to come any more of the speech that is over."""
+
+    def no_transcript(self, spoken: Utterance) -> None: ...
 
     def deaf(self) -> None: ...
 
@@ -78,13 +85,12 @@ class Hearing:
         self._base = 0.0  # of the recording: our time of the sender's time zero
         self._kept: deque[bytes] = deque()
         self._kept_ms = 0.0
-        self._owed = 0  # finals that the recogniser has still to send
         self._deaf = False  # no recogniser is left
-        self._early = False  # one came for the present utterance before its end
-        self._partial = ""
-        self._written_off = ""
+        self._utterances = Utterances(options.transcript_timeout)
+        self._written_off = ""  # words that were used before their final came
         self._voiced = 0.0  # ms of speech in the last utterance
         self._timeout = Timer(ports.clock, self._transcript_late)
+        self._hope = Timer(ports.clock, listener.no_more_words)
 
     @property
     def recogniser(self) -> Recogniser:
@@ -106,14 +112,36 @@ class Hearing:
 
     @property
     def awaiting(self) -> bool:
-        """Words are on their way: speech is over, or a partial has come, and no final yet."""
-        return (self._owed > 0 or bool(self._partial)) and not self._deaf
+        """Words may be on their way: speech is over, or a partial has come, and no final yet."""
+        return self._utterances.waiting and not self._deaf
+
+    @property
+    def expecting(self) -> bool:
+        """Words are likely on their way: a turn should wait for them."""
+        due = self._utterances.due
+        return not self._deaf and due is not None and due > self._clock.now() + 0.01
+
+    @property
+    def streams(self) -> bool | None:
+        """Whether the recogniser sends partial words; None while that is not known."""
+        return self._utterances.streams
+
+    @property
+    def onset(self) -> bool:
+        """The newest sound may be the beginning of speech."""
+        return self._activity.onset
+
+    @property
+    def voiced_until(self) -> float:
+        """End of the newest voice, on the loop's clock."""
+        return self._activity.voiced_until + (self._delay or 0.0)
 
     def start(self) -> None:
         self._task = self._tasks.spawn(self._listen(self._recogniser), "recogniser")
 
     def stop(self) -> None:
         self._timeout.cancel()
+        self._hope.cancel()
 
     # --- the path of a frame ----------------------------------------------------------
 
@@ -143,7 +171,7 @@ class Hearing:
     def _keep(self, pcm: bytes, length: float) -> None:
         self._kept.append(pcm)
         self._kept_ms += length
-        busy = self._activity.speaking or self._owed
+        busy = self._activity.speaking or self._utterances.waiting
         limit = KEPT_UTTERANCE if busy else self._options.vad_prefix
         while self._kept_ms > limit:
             self._kept_ms -= len(self._kept.popleft()) / self._bytes_per_ms
@@ -151,85 +179,89 @@ class Hearing:
     def _changed(self, change: SpeechChange) -> None:
         at = change.at + (self._delay or 0.0)
         if isinstance(change, SpeechStarted):
-            self._early = False
+            self._utterances.begin(at)
+            self._hope.cancel()
             self._tell(self._recogniser.start_utterance)
             self._listener.speech_started(at)
             return
         self._voiced = change.voiced
+        self._utterances.end(at, change.voiced)
         self._tell(self._recogniser.finish_utterance)
-        self._await_final(at)
+        self._watch()
         self._listener.speech_stopped(at)
 
     # --- transcripts ------------------------------------------------------------------
 
-    def _await_final(self, stopped: float) -> None:
-        if self._deaf or (self._early and not self._partial):
+    def _watch(self) -> None:
+        """Set the alarms for words that do not come."""
+        self._timeout.cancel()
+        self._hope.cancel()
+        if self._deaf:
             return
-        self._owed += 1
-        self._timeout.set(stopped + self._options.transcript_timeout)
-
-    def _expect_final(self) -> None:
-        """Words that the detector took for silence: their final must not be awaited for ever."""
-        if not self._activity.speaking and self._timeout.at is None:
-            self._timeout.set(self._clock.now() + self._options.transcript_timeout)
+        if (deadline := self._utterances.deadline) is not None:
+            self._timeout.set(deadline)
+        due = self._utterances.due
+        if due is not None and self._clock.now() < due < float("inf"):
+            self._hope.set(due)
 
     def split_utterance(self) -> None:
         """The speech that goes on shall count anew; what was said so far is used already."""
-        self._written_off = self._partial
-        self._partial = ""
+        self._written_off = self._utterances.partial
+        self._utterances.forget()
+        self._watch()
         self._tell(self._recogniser.finish_utterance)
         self._tell(self._recogniser.start_utterance)
 
     def last_words(self) -> None:
         """The stream is over: ask for what was said in the last moment."""
-        if self._activity.speaking:
-            self._voiced = self._activity.voiced
-            self._activity.speaking = False
-            self._tell(self._recogniser.finish_utterance)
-            self._await_final(self._clock.now())
+        for change in self._activity.finish():
+            self._changed(change)
 
     def _take(self, heard: Partial | Final) -> None:
         text, used = self._what_is_new(heard.text)
+        now = self._clock.now()
         if isinstance(heard, Partial):
-            self._partial = text
-            if text:
-                self._expect_final()
-                self._listener.partial(text)
+            if self._utterances.heard(text, now):
+                self._watch()
+                self._listener.partial(self._utterances.partial)
+            return
+        if used and not text:
+            self._written_off = " ".join(self._written_off.split()[len(heard.text.split()) :])
             return
         self._written_off = ""
-        if used and not text:
-            return
-        if self._owed:
-            self._owed -= 1
-        else:
-            self._early = True
-        if not self._owed:
-            self._timeout.cancel()
-        self._partial = ""
-        self._listener.final(replace(heard, text=text) if used else heard, self._voiced)
+        spoken = self._utterances.settle(text.strip(), now, self.voiced_until)
+        self._watch()
+        self._finish(replace(heard, text=text) if used else heard, spoken)
+
+    def _finish(self, final: Final, spoken: Utterance) -> None:
+        self._listener.final(final, spoken, self._utterances.partial)
 
     def _what_is_new(self, text: str) -> tuple[str, bool]:
         """A transcript without the words that were used already; whether it had them."""
-        used = len(self._written_off.split())
-        words = text.split()
-        if not used or plain(" ".join(words[:used])) != plain(self._written_off):
+        words, used = text.split(), self._written_off.split()
+        shared = min(len(words), len(used))
+        if not shared or plain(" ".join(words[:shared])) != plain(" ".join(used[:shared])):
             return text, False
-        return " ".join(words[used:]), True
+        return " ".join(words[shared:]), True
 
     def _transcript_late(self) -> None:
-        name = self._recogniser.name
-        waited = self._options.transcript_timeout
-        self._listener.record(Event.TRANSCRIPT_TIMEOUT, {"recogniser": name, "waited": waited})
-        self._owed = 0
-        if self._activity.speaking:
-            return  # the present utterance will show whether the recogniser is mute
-        if self._partial:
-            text, self._partial = self._partial, ""
-            self._written_off = text
-            self._listener.final(Final(text), self._voiced)
-            return
-        self._replace()
-        self._listener.no_transcript()
+        """A final is overdue: partial words stand for it; without any, who is mute must go."""
+        overdue = self._utterances.late(self._clock.now())
+        self._watch()
+        waited = {"recogniser": self._recogniser.name, "waited": self._options.transcript_timeout}
+        self._listener.record(Event.TRANSCRIPT_TIMEOUT, waited)
+        for spoken in overdue:
+            if spoken.partial:
+                text, spoken.partial = spoken.partial, ""
+                self._written_off = " ".join(filter(None, (self._written_off, text)))
+                self._finish(Final(text), spoken)
+            elif not self._activity.speaking:  # or the present utterance will show what is wrong
+                self._no_transcript(spoken)
+
+    def _no_transcript(self, spoken: Utterance) -> None:
+        if spoken.voiced >= REAL_SPEECH and self._utterances.words_came <= spoken.began:
+            self._replace()
+        self._listener.no_transcript(spoken)
 
     # --- recognisers ------------------------------------------------------------------
 
@@ -256,7 +288,7 @@ class Hearing:
         self._listener.record(Event.PROVIDER_FAILED, data)
         if not self._candidates:
             self._deaf = True
-            self._timeout.cancel()
+            self._watch()
             self._listener.deaf()
             return
         self._replace()
@@ -275,13 +307,13 @@ class Hearing:
         self._listener.record(Event.PROVIDER_REPLACED, {"kind": "recogniser", "provider": name})
 
     def _hear_again(self) -> None:
-        if not (self._activity.speaking or self._owed):
+        if not (self._activity.speaking or self._utterances.waiting):
             return
+        self._utterances.merge()
         self._tell(self._recogniser.start_utterance)
         for pcm in list(self._kept):
             self._tell(self._recogniser.push, pcm)
         if not self._activity.speaking:
-            self._owed = 1
             self._tell(self._recogniser.finish_utterance)
 
 

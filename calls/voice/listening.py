@@ -4,7 +4,8 @@
 
 Words that do not interrupt (too short, backchannels, barge-in switched off) are not lost: what is
 not a backchannel is answered as soon as the agent is done; a backchannel is kept in the
-transcript. A backchannel in the last moment of a question is its answer.
+transcript. A backchannel in the last moment of a question, or that outlasts the
+agent's turn, is its answer.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ from calls.voice.patience import Patience
 from calls.voice.ports import Clock, ConversationItem, Final
 from calls.voice.reply import Reply
 from calls.voice.states import Cue, State
+from calls.voice.utterances import Utterance
 
 MUMBLE = 1000.0  # ms of speech that deserve "could you say it again?" if no word came of it
+COUGH = 200.0  # ms of sound that do not, even if the recogniser never answers
+NOISE = 4000.0  # ms of speech without one partial word are none
+TAIL = 300.0  # ms: who begins that shortly before the agent's end answers it
 ASKS = 2  # so often in a row, then silence is better
 
 
@@ -43,6 +48,8 @@ class AgentSide(Protocol):
     def cue(self, cue: Cue) -> bool: ...
 
     def record(self, event: Event, data: Mapping[str, object], at: float | None = None) -> None: ...
+
+    def show_caller(self, state: str, at: float) -> None: ...
 
     def ask_brain(self, answers: str, items: Sequence[ConversationItem]) -> Reply: ...
 
@@ -69,8 +76,9 @@ class CallerSide:
     ) -> None:
         self.preemptive: Reply | None = None
         self.held = False  # the caller spoke into the agent's thinking; no verdict yet
+        self.noise = False  # the sound that goes on is no speech
         self.speech_began = clock.now()
-        self.on_final: Callable[[], None] = lambda: None
+        self.on_verdict: Callable[[], None] = lambda: None  # on speech: words came, or none will
         self._floor = floor
         self._options = options
         self._clock = clock
@@ -84,7 +92,7 @@ class CallerSide:
         self._pause: float | None = None  # inside a turn, if more words come
         self._asked = 0
         self._endpoint = Timer(clock, self._endpoint_reached)
-        self._keys = Timer(clock, self._endpoint_reached)
+        self._verdict = Timer(clock, self._sound_is_noise)
         self._false_alarm = Timer(clock, self._nothing_was_said)
         self._false_alarm_after = options.false_interruption_timeout
 
@@ -92,7 +100,7 @@ class CallerSide:
         self._hearing = hearing
 
     def stop(self) -> None:
-        for timer in (self._endpoint, self._keys, self._false_alarm):
+        for timer in (self._endpoint, self._verdict, self._false_alarm):
             timer.cancel()
 
     # --- speech -----------------------------------------------------------------------
@@ -102,32 +110,48 @@ class CallerSide:
         self.speech_began = at
         self._overlaps = state in (State.SPEAKING, State.PAUSED)
         self.held = state is State.THINKING
+        self.noise = False
         self._endpoint.cancel()
         self._false_alarm.cancel()
+        self._verdict.set(at + NOISE)
         self._note_pause(at)
         self._patience.caller_spoke(at, anew=self._turn.is_empty)
         self._turn.begin(at)
-        self.record(Event.CALLER_STATE, {"state": "speaking"}, at)
+        self._floor.show_caller("speaking", at)
 
     def speech_stopped(self, at: float) -> None:
+        self.noise = False
+        self._verdict.cancel()
         self._turn.ended = max(self._turn.ended, at)
-        self.record(Event.CALLER_STATE, {"state": "silent"}, at)
-        self._patience.caller_stopped(at)
-        if self._floor.state is State.PAUSED or self.held:
+        self._floor.show_caller("silent", at)
+        if self._floor.state is State.PAUSED:
             heard_out = not self._hearing.awaiting
             self._false_alarm.set(at if heard_out else at + self._false_alarm_after)
+        elif self.held:
+            if not self._hearing.expecting:
+                self._nothing_was_said()
         elif self._floor.state is State.LISTENING:
+            self._patience.caller_stopped(at)
             self._patience.floor_is_open()
         self.reconsider()
 
     def voiced(self, duration: float) -> None:
-        if self._floor.state is not State.SPEAKING:
+        if self._floor.state is not State.SPEAKING or self.noise:
             return
         words = self._turn.partial
         if self._may_interrupt(duration, words):
             self._floor.cue(Cue.BARGE_IN)
             if words:
                 self._floor.cue(Cue.CALLER_WORDS)
+
+    def _sound_is_noise(self) -> None:
+        """So long without a word: the agent goes on, and the caller's turn waits no more."""
+        if self._turn.partial or self._hearing.streams is False:
+            return
+        self.noise = True
+        if self._floor.state is not State.LISTENING:
+            self._nothing_was_said()
+        self.reconsider()
 
     def _note_pause(self, at: float) -> None:
         if self._floor.state is State.THINKING:
@@ -139,27 +163,29 @@ class CallerSide:
     # --- words ------------------------------------------------------------------------
 
     def partial(self, text: str) -> None:
+        self.noise = False
         self._turn.partial = text
         self.record(Event.TRANSCRIPT_PARTIAL, {"text": text})
         self._words_came(text)
         if self.preemptive is not None and not self._is_answered_by(self.preemptive):
             self.drop_preemptive("other words")
 
-    def final(self, final: Final, voiced: float) -> None:
+    def final(self, final: Final, spoken: Utterance, rest: str) -> None:
         text = final.text.strip()
-        self._turn.add_final(text, self._clock.now(), self.speech_began)
+        self._turn.partial = rest
         if text:
             data = {"text": text, "confidence": final.confidence, "language": final.language}
             self.record(Event.TRANSCRIPT_FINAL, data)
             self._understood()
-            if self._is_murmur(text):
-                self._take_murmur(text)
+            if self._is_murmur(text, spoken):
+                self._take_murmur(text, spoken)
             else:
+                self._turn.add_final(text, self._clock.now(), spoken.began)
                 self._words_came(text)
                 self.reconsider()
         else:
-            self._no_words(voiced)
-        self.on_final()
+            self._no_words(spoken)
+        self.on_verdict()
 
     def pressed(self, digit: str) -> None:
         """A key counts as words at once, and as a turn after a pause or at "#"."""
@@ -168,14 +194,13 @@ class CallerSide:
         self._understood()
         if not self._hearing.speaking:
             self.speech_began = now
+            self._floor.show_caller("silent", now)
         self._turn.begin(now)
-        self._turn.digits += digit
-        self._turn.ended = now
+        self._turn.add_key(digit, now)
         if self._options.bargein:
             self._floor.cue(Cue.BARGE_IN)
         self._floor.cue(Cue.CALLER_WORDS)
-        self._endpoint.cancel()
-        self._keys.set(now + self._delay())
+        self.reconsider()
 
     def _understood(self) -> None:
         self._asked = 0
@@ -204,24 +229,36 @@ class CallerSide:
 
     # --- the absence of words ---------------------------------------------------------
 
-    def no_transcript(self) -> None:
+    def no_more_words(self) -> None:
+        """What was said last held none, as far as anybody can tell."""
+        if self.held and not self._hearing.speaking:
+            self._nothing_was_said()
+        self.reconsider()
+
+    def no_transcript(self, spoken: Utterance) -> None:
         """Speech, and nothing from the recogniser in time."""
-        if self._floor.state is State.LISTENING and self._turn.is_empty:
-            self._ask_to_repeat()
-        else:
-            self._no_words(0.0)
+        self._no_words(spoken, worth_asking=COUGH)
+        self.on_verdict()
 
     def deaf(self) -> None:
         self._floor.recogniser_is_gone()
+        self.on_verdict()
 
-    def _no_words(self, voiced: float) -> None:
-        if self._hearing.speaking:
+    def _no_words(self, spoken: Utterance, worth_asking: float = MUMBLE) -> None:
+        if self._hearing.speaking and not self.noise:
             return
         if self._floor.state is not State.LISTENING:
             self._nothing_was_said()
-        elif self._turn.is_empty and voiced >= MUMBLE:
+        elif self._turn.is_empty and self._alone(spoken) >= worth_asking:
             self._ask_to_repeat()
         self.reconsider()
+
+    def _alone(self, spoken: Utterance) -> float:
+        """Ms of an utterance that the agent did not talk over."""
+        return self._end_of(spoken) - max(spoken.began, self._patience.agent_was_heard)
+
+    def _end_of(self, spoken: Utterance) -> float:
+        return self._hearing.voiced_until if spoken.stopped is None else spoken.stopped
 
     def _nothing_was_said(self) -> None:
         """The speech was noise or a backchannel: go on as if it had not been."""
@@ -237,22 +274,25 @@ class CallerSide:
 
     # --- backchannels -----------------------------------------------------------------
 
-    def _is_murmur(self, text: str) -> bool:
-        """A backchannel said into the agent's turn that does not answer its question."""
+    def _is_murmur(self, text: str, spoken: Utterance) -> bool:
+        """A backchannel said into the agent's turn that does not answer it."""
         if not self._overlaps or not self._bargein.is_backchannel(text):
             return False
-        return self._floor.state is not State.LISTENING or not self._answers_question(
-            self.speech_began
+        return self._floor.state is not State.LISTENING or not self._is_answer(
+            spoken.began, self._end_of(spoken)
         )
 
-    def _answers_question(self, began: float) -> bool:
+    def _is_answer(self, began: float, ended: float) -> bool:
+        """Whether words at that time answer what the agent has just said to its end."""
         asked = self._floor.last_question.rstrip().endswith("?")
-        return asked and began >= self._patience.agent_was_heard - ANSWER_WINDOW
+        over = self._patience.agent_was_heard
+        return ended > over or began >= over - (ANSWER_WINDOW if asked else TAIL)
 
-    def _take_murmur(self, text: str) -> None:
+    def _take_murmur(self, text: str, spoken: Utterance) -> None:
         self.record(Event.BACKCHANNEL, {"text": text})
-        del self._turn.finals[-1]
-        self._murmurs.append(CallerTurn(self.speech_began, self._turn.ended, [text]))
+        murmur = CallerTurn(spoken.began, self._end_of(spoken))
+        murmur.add_final(text, self._clock.now(), spoken.began)
+        self._murmurs.append(murmur)
         if self._floor.state is State.LISTENING:
             self.store_murmurs()
         elif not self._hearing.speaking:
@@ -262,7 +302,7 @@ class CallerSide:
         """The agent's turn is over: they go into the transcript, or the last one is an answer."""
         murmurs, self._murmurs = self._murmurs, []
         waits = self._floor.state is State.LISTENING and self._turn.is_empty
-        if murmurs and waits and self._answers_question(murmurs[-1].started or 0.0):
+        if murmurs and waits and self._is_answer(murmurs[-1].started or 0.0, murmurs[-1].ended):
             self._turn = murmurs.pop()
         for murmur in murmurs:
             self._floor.store_caller(murmur)
@@ -285,16 +325,16 @@ class CallerSide:
             self._maybe_begin_early()
 
     def _delay(self) -> float:
-        if self._turn.digits:
+        if self._turn.ends_with_key:
             return 0.0 if self._turn.digits.endswith("#") else KEYS_GAP
         return self._endpointing.delay(self._turn.text, self._floor.last_question)
 
     @property
     def _is_incomplete(self) -> bool:
         """More words may belong to the turn; keys alone wait for no transcript of noise."""
-        if self._hearing.speaking:
+        if self._hearing.speaking and not self.noise:
             return True
-        return self._hearing.awaiting and bool(self._turn.partial or not self._turn.digits)
+        return self._hearing.expecting and bool(self._turn.partial or not self._turn.digits)
 
     def _endpoint_reached(self) -> None:
         if not self._is_incomplete:
@@ -327,7 +367,7 @@ class CallerSide:
     def take_turn(self) -> tuple[CallerTurn, Reply | None]:
         """What the caller said, to be answered; and the reply that was begun to just that."""
         turn, self._turn = self._turn, CallerTurn()
-        turn.add_final(turn.partial, self._clock.now(), self.speech_began)
+        turn.settle_partial(self._clock.now(), self.speech_began)
         if self._hearing.speaking:
             self._turn.begin(self._clock.now())
         self.held = False

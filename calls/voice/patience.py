@@ -81,6 +81,10 @@ class Patience:
         if self._options.away_after:
             self._away.set(self._clock.now() + self._options.away_after)
 
+    def look_again(self, after: float) -> None:
+        """The caller may just be beginning to speak."""
+        self._away.set(self._clock.now() + max(after, 1.0))
+
     def turn_is_over(self) -> None:
         """The caller's turn was taken."""
         self._turn.cancel()
@@ -103,10 +107,15 @@ class Patience:
             self._filler.set(now + self._options.filler_after)
         self.watch_silence()
 
-    def watch_silence(self) -> None:
+    def agent_still_owes(self) -> None:
+        """The caller's noise held the reply up: that does not make the wait any shorter."""
+        self.agent_owes(filler=True)
+        self.watch_silence(at_least=0.0)
+
+    def watch_silence(self, at_least: float = SILENCE_AT_LEAST) -> None:
         """Nothing may keep the caller in silence for longer than this."""
         now = self._clock.now()
-        self._silence.set(max(self._last_sound + SILENCE, now + SILENCE_AT_LEAST))
+        self._silence.set(max(self._last_sound + SILENCE, now + at_least))
 
     def reply_goes_on(self) -> None:
         """A tool is at work or through: nothing is broken, so twice the silence is borne."""

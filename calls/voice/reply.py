@@ -204,6 +204,13 @@ class Reply:
         self.settled.set()
         cancel(self._thinking)
 
+    def abandon_tools(self) -> None:
+        """Nobody will learn what became of the tools that still run."""
+        for tool in list(self._running.values()):
+            self._tool_finished(
+                ToolFinished(tool.call_id, tool.name, None, "its outcome is unknown")
+            )
+
     # --- the brain --------------------------------------------------------------------
 
     async def _think(self, ask: Callable[[], Conversation], after: Sequence[Reply]) -> None:
@@ -244,10 +251,7 @@ class Reply:
         finally:
             self._asking = False
             self._patience.cancel()
-        for tool in list(self._running.values()):
-            self._tool_finished(
-                ToolFinished(tool.call_id, tool.name, None, "its outcome is unknown")
-            )
+        self.abandon_tools()
         self._record(
             Event.PROVIDER_FAILED, {"kind": "brain", "provider": "brain", "error": repr(error)}
         )

@@ -44,6 +44,8 @@ from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
 
 log = logging.getLogger(__name__)
 
+LAST_TOOLS = 2000.0  # ms that tools are waited for when the call is over
+
 _ENDED_BY_US = (EndReason.AGENT_HUNG_UP, EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 _STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 
@@ -74,6 +76,7 @@ class CallSession:
         self._over = asyncio.Event()
         self._floor: Floor  # once the call has begun
         self._begun = False
+        self._ended_at = 0.0
 
     @property
     def outcome(self) -> Action | None:
@@ -193,6 +196,7 @@ class CallSession:
     def _ended(self, reason: EndReason) -> None:
         if self._reason is None:
             self._reason = reason
+            self._ended_at = self._ports.clock.now()
             self._over.set()
 
     def _media_lost(self, error: str) -> None:
@@ -217,24 +221,38 @@ class CallSession:
     async def _wind_up(self) -> None:
         """Hear the caller's last words, keep everything, let nothing run on."""
         floor = self._floor
+        self._playout.close()
         self._hearing.last_words()
-        said = asyncio.Event()
-        floor.caller.on_final = said.set
-        if self._hearing.awaiting:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._options.transcript_timeout / 1000):
-                    await said.wait()
+        await asyncio.gather(self._hear_out(), self._let_tools_end())
         floor.close()
         if self._reason in _ENDED_BY_US:
             await self._let_leave()
-        self._playout.close()
         self._hearing.stop()
         loop_lag.leave(self)
         for name in await self._tasks.finish():
             floor.record(Event.WATCHDOG, {"hung": name, "waited": CLOSING_LIMIT})
         self._watchdog.stop()
-        duration = self._ports.clock.now() - self._answered
+        duration = self._ended_at - self._answered
         floor.record(Event.CALL_ENDED, {"reason": str(self._reason), "duration": duration})
+
+    async def _hear_out(self) -> None:
+        """Words that were said before the end may still be on their way."""
+        heard = asyncio.Event()
+        self._floor.caller.on_verdict = heard.set
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.transcript_timeout / 1000):
+                while self._hearing.awaiting:
+                    heard.clear()
+                    await heard.wait()
+
+    async def _let_tools_end(self) -> None:
+        """What has begun has an outcome, even if nobody is there to be told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_TOOLS / 1000):
+                for reply in self._floor.unsettled:
+                    await reply.settled.wait()
+        for reply in self._floor.unsettled:
+            reply.abandon_tools()
 
     async def _let_leave(self) -> None:
         """What was sent last (a key, a word) must not be lost in closing the stream."""

@@ -126,6 +126,11 @@ class VoiceActivity:
         """No voice in the newest chunk, even if speech does not count as stopped yet."""
         return self.voiced_until < self.position
 
+    @property
+    def onset(self) -> bool:
+        """Voice, but not enough of it yet to count as speech."""
+        return self._voice_from is not None
+
     def process(self, pcm: bytes, timestamp: float) -> tuple[SpeechChange, ...]:
         """Take the next frame; tell what changed, in order."""
         changes = self._skip_gap(timestamp)
@@ -192,6 +197,13 @@ class VoiceActivity:
         silence = self.position - self.voiced_until
         if silence < self._options.vad_min_silence - self.grain:
             return ()
+        return self._stop()
+
+    def finish(self) -> tuple[SpeechChange, ...]:
+        """No more sound will come: speech in flight is over."""
+        return self._stop() if self.speaking else ()
+
+    def _stop(self) -> tuple[SpeechChange, ...]:
         voiced = self.voiced
         self.speaking = False
         self._detector.reset()  # or it would take the next sound for more of this speech

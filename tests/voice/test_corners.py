@@ -119,14 +119,14 @@ def test_caller_whose_transcript_is_late_is_not_asked_whether_they_are_there():
     assert when(timeline, Event.AWAY_PROMPT) == []
 
 
-def test_long_noise_over_a_tool_holds_the_apology_back():
+def test_long_noise_over_a_tool_holds_the_apology_back_until_it_is_found_out():
     call = booking()
     call.caller_noise(at=3.1, until=9.0)
     call.agent_calls_tool("find_tours", seconds=1.0, result=3)
     call.agent_replies("Found.", first_token=6.0)
     timeline = run_script(call, options())
-    assert all(moment > 9.0 for moment in when(timeline, Event.APOLOGY))
-    assert all(moment > 9.0 for moment, kind, *_ in timeline.sent)
+    assert all(moment >= 7.1 for moment in when(timeline, Event.APOLOGY))
+    assert timeline.sent[0][0] >= 7.1
 
 
 def test_wrong_table_is_a_defect_that_ends_the_call(monkeypatch):

@@ -355,11 +355,16 @@ def test_only_the_newest_items_can_be_taken_back():
 
 
 def test_turn_that_goes_on_keeps_what_was_told_apart():
-    turn = CallerTurn(0.0, 10.0, ["one"], digits="1")
-    turn.go_on(CallerTurn(20.0, 30.0, ["two"], "three", "2", 29.0), told=True)
-    assert turn.shown == "one two three 2"
-    assert turn.items() == [CallerSaid("two three"), CallerPressed("2")]
+    turn, later = CallerTurn(0.0, 10.0), CallerTurn(20.0, 30.0, partial="three")
+    turn.add_final("one", 9.0, 0.0)
+    turn.add_key("1", 10.0)
+    later.add_key("2", 30.0)
+    later.add_final("two", 29.0, 20.0)
+    turn.go_on(later, told=True)
+    assert turn.shown == "one 1 two 2 three"
+    assert turn.items() == [CallerSaid("two"), CallerPressed("2"), CallerSaid("three")]
     assert (turn.started, turn.ended, turn.transcript_came) == (0.0, 30.0, 29.0)
+    assert (turn.digits, turn.text) == ("2", "one two three")
 
 
 def test_tones_are_soft_and_short():

@@ -43,7 +43,7 @@ def test_noise_while_thinking_delays_the_reply_but_does_not_lose_it():
     call.caller_noise(at=3.05, until=3.3)
     call.agent_replies("Where to?")
     timeline = run_script(call, options())
-    assert at(timeline, "speaking") == near(3.3 + 1.5)
+    assert at(timeline, "speaking") == near(3.3 + 0.45)
     assert len(timeline.asked) == 1
 
 
@@ -52,7 +52,7 @@ def test_noise_while_thinking_leaves_a_slow_reply_watched():
     call.caller_noise(at=3.05, until=3.3)
     call.agent_replies("Where to?", first_token=3.5)
     timeline = run_script(call, options())
-    assert when(timeline, Event.FILLER) == [near(4.8 + 1.2)]
+    assert when(timeline, Event.FILLER) == [near(3.75 + 1.2)]
 
 
 def test_backchannel_at_the_end_of_a_question_is_its_answer():
@@ -82,7 +82,7 @@ def test_backchannel_whose_transcript_comes_after_the_question_is_its_answer():
 def test_backchannel_after_a_statement_is_not_answered():
     call = booking()
     call.agent_replies("I look it up for you.", audio_seconds=2.0)
-    call.caller_says("ok", at=5.2, until=5.6)
+    call.caller_says("ok", at=4.6, until=5.0, transcript_delay=0.8)
     call.agent_replies("Never said.")
     timeline = run_script(call, options())
     assert len(timeline.asked) == 1
