@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from agents.models import AgentVersion
-
 
 class AgentsError(Exception):
     """A request about agents that cannot be fulfilled."""
@@ -15,10 +10,9 @@ class AgentsError(Exception):
 class VersionIsImmutable(AgentsError):
     """A published or retired version was about to be changed."""
 
-    def __init__(self, version: AgentVersion) -> None:
+    def __init__(self, number: int, state: str) -> None:
         super().__init__(
-            f"Version {version.number} is {version._stored_state or version.state} and cannot "
-            "be changed. Make a new draft instead."
+            f"Version {number} is {state} and cannot be changed. Make a new draft instead."
         )
 
 

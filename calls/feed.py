@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from calls.jsontext import clean
-from calls.store import EventRow, TurnRow
+from calls.rows import EventRow, TurnRow
 from calls.voice.events import Event
 
 QUEUE = 256

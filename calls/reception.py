@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from calls import spoken
 from calls.models import Call, Number, RefusedCall, State
+from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.intake import NoPublishedAgent, Ring, call_announce, call_refuse
-from calls.store import Closing
 from calls.voice.end_reasons import EndReason
 from tenants.db import tenant_by_key, tenant_transaction
 

@@ -27,6 +27,7 @@ from calls.models import Call, Recording
 from calls.providers.carriers.socket import SocketStream
 from calls.providers.stt.browser import BrowserRecogniser
 from calls.recordings import recording_path, recordings_folder
+from calls.rows import CallRef, Closing
 from calls.setup import (
     Setup,
     ambience_for,
@@ -36,7 +37,7 @@ from calls.setup import (
     turn_options,
     voices_for,
 )
-from calls.store import CallRef, CallStore, Closing
+from calls.store import CallStore
 from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
 from calls.voice.ports import ConversationItem
 from calls.voice.recording import WavRecorder

@@ -9,61 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
+from calls.rows import CallRef, Closing, EventRow, Item, TurnRow
 from calls.voice.ports import Turn
-
-if TYPE_CHECKING:
-    from calls.writer import Writer
 
 MAX_PENDING = 20_000
 EVENTS_DROPPED = "events_dropped"
 
 
-@dataclass(frozen=True, slots=True)
-class CallRef:
-    """Which call, and whose."""
-
-    tenant_id: int
-    id: int
-    public_id: uuid.UUID
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event on its way to `CallEvent`."""
-
-    sequence: int
-    at: float
-    name: str
-    data: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class TurnRow:
-    """A turn on its way to `Utterance`."""
-
-    sequence: int
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """The end of a call on its way to `Call`."""
-
-    reason: str
-    ended_at: datetime
-    transfer_to: str = ""
-    providers: Mapping[str, str] = field(default_factory=dict)
-
-
-Item: TypeAlias = EventRow | TurnRow | Closing
 Watcher: TypeAlias = Callable[[EventRow | TurnRow], None]
+
+
+class Writer(Protocol):
+    """Who brings what is put into stores to the database (`calls.writer`)."""
+
+    def add(self, store: CallStore) -> None:
+        """Write for this call until it is closed and written."""
+
+    def wake(self) -> None:
+        """There is something to write."""
 
 
 class CallStore:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 from django.db import DataError, IntegrityError
 
+from calls.rows import Item
 from calls.services import calls as services
-from calls.store import CallStore, Item
+from calls.store import CallStore
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)

@@ -7,16 +7,13 @@ asynchronous iteration, bulk operations and related managers need no case of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.db import models
 
 from tenants.context import current_tenant_id
 
-if TYPE_CHECKING:
-    from tenants.models import TenantOwned
-
-M = TypeVar("M", bound="TenantOwned")
+M = TypeVar("M", bound=models.Model)  # in truth a TenantOwned, which is made of this
 
 
 class TenantQuerySet(models.QuerySet[M]):

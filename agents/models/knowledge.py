@@ -12,7 +12,6 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from agents.brain.embedded.slots import SLOTS
-from agents.errors import VersionIsImmutable
 from agents.models.agent import LANGUAGE_CHOICES
 from agents.models.version import AgentVersion
 from tenants.models.base import TenantForeignKey, TenantModel
@@ -103,4 +102,4 @@ class KnowledgeEntry(TenantModel):
 
     def _require_draft(self) -> None:
         if not self.version.is_draft:
-            raise VersionIsImmutable(self.version)
+            raise self.version.refusal()

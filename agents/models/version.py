@@ -177,14 +177,18 @@ class AgentVersion(TenantModel):
         fields = kwargs.get("update_fields")
         only_state = fields is not None and set(fields) <= {"state", "updated_at"}
         if self._stored_state not in {None, VersionState.DRAFT} and not only_state:
-            raise VersionIsImmutable(self)
+            raise self.refusal()
         super().save(*args, **kwargs)
         self._stored_state = self.state
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         if self._stored_state not in {None, VersionState.DRAFT}:
-            raise VersionIsImmutable(self)
+            raise self.refusal()
         return super().delete(*args, **kwargs)
+
+    def refusal(self) -> VersionIsImmutable:
+        """The error for somebody who wants to change what is not a draft any more."""
+        return VersionIsImmutable(self.number, self._stored_state or self.state)
 
     def mark_published(self, at: datetime) -> None:
         """Take calls from now on. Fields only; saving is the service's work."""

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Max
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from agents.errors import KnowledgeFileError, VersionIsImmutable
+from agents.errors import KnowledgeFileError
 from agents.models import AgentVersion, KnowledgeEntry
 from tenants import audit
 from tenants.audit import Actor
@@ -65,7 +65,7 @@ def knowledge_import(
     """
     with tenant_transaction(version.tenant_id):
         if not version.is_draft:
-            raise VersionIsImmutable(version)
+            raise version.refusal()
         entries = _checked_entries(version, text, file_format)
         created = sum(entry.pk is None for _line, entry in entries)
         for _line, entry in entries:

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from django.utils import timezone
 
-from agents.errors import NothingToRollBackTo, NotPublishable, VersionIsImmutable
+from agents.errors import NothingToRollBackTo, NotPublishable
 from agents.models import Agent, AgentVersion, KnowledgeEntry, VersionState
 from agents.profiles import CHANNELS, default_profile
 from agents.selectors import draft_version, knowledge_of, published_version
@@ -66,7 +66,7 @@ def version_save(
     with tenant_transaction(version.tenant_id):
         stored: AgentVersion = AgentVersion.objects.select_for_update().get(pk=version.pk)
         if not stored.is_draft:
-            raise VersionIsImmutable(stored)
+            raise stored.refusal()
         before = {field: getattr(stored, field) for field in content}
         for field, value in content.items():
             setattr(version, field, value)
@@ -92,7 +92,7 @@ def version_publish(*, version: AgentVersion, actor: Actor) -> AgentVersion:
         _lock(version.agent)
         version.refresh_from_db()
         if not version.is_draft:
-            raise VersionIsImmutable(version)
+            raise version.refusal()
         _require_publishable(version)
         before = _switch(version)
         audit.record(

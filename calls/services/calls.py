@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
-from calls.store import Closing, EventRow, Item, TurnRow
+from calls.rows import Closing, EventRow, Item, TurnRow
 from calls.voice.end_reasons import EndReason
 
 # A server tells of its calls every 5 s; one that missed five of these is gone.

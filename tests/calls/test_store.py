@@ -12,8 +12,9 @@ from django.utils import timezone
 from calls import writer as writer_module
 from calls.jsontext import clean
 from calls.models import Call, CallEvent, Utterance
+from calls.rows import CallRef, Closing, EventRow, TurnRow
 from calls.services.calls import call_close, calls_alive, calls_sweep
-from calls.store import CallRef, CallStore, Closing, EventRow, TurnRow
+from calls.store import CallStore
 from calls.tasks import finalise_call, sweep_calls
 from calls.voice.ports import Turn
 from calls.writer import Writer
@@ -346,7 +347,7 @@ def test_figures_are_made_once_and_the_same_again(desk):
     assert (first.duration_ms, first.talk_ms, first.silence_ms) == (10_000, 6000, 4000)
     assert (first.caller_talk_ms, first.agent_talk_ms) == (2000, 4500)
     assert (first.longest_silence_ms, first.interruptions, first.response_ms) == (3000, 1, 700)
-    assert first.summary == "Preguntó por: Cuánto cuesta. Fin: caller hung up."
+    assert first.summary == "Preguntó por: Cuánto cuesta. Fin: el cliente colgó."
     assert first.outline["answers"] == [{"question": "¿Cuánto cuesta?", "answer": "Cien pesos."}]
 
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from calls import reception, tokens
 from calls.models import Call, RefusedCall, State
+from calls.rows import Closing
 from calls.services.calls import call_close
-from calls.store import Closing
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import INCOMING, ring_form, sign_form
 

@@ -1,0 +1,51 @@
+"""What is told of a call, on its way from the store through the writer to the services."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from calls.voice.ports import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class CallRef:
+    """Which call, and whose."""
+
+    tenant_id: int
+    id: int
+    public_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event on its way to `CallEvent`."""
+
+    sequence: int
+    at: float
+    name: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """A turn on its way to `Utterance`."""
+
+    sequence: int
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of a call on its way to `Call`."""
+
+    reason: str
+    ended_at: datetime
+    transfer_to: str = ""
+    providers: Mapping[str, str] = field(default_factory=dict)
+
+
+Item: TypeAlias = EventRow | TurnRow | Closing
