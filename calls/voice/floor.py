@@ -171,6 +171,7 @@ class Floor:
         self._patience.agent_owes(filler=True)
         reply.commit()
         self.offer_sound()
+        self._maybe_over()
 
     def ask_brain(self, answers: str, items: Sequence[ConversationItem]) -> Reply:
         """A reply to the history and these items of a turn that is not committed yet."""
@@ -225,8 +226,6 @@ class Floor:
 
     def tool_ran(self, tool: ToolRan) -> None:
         self._history.add(tool)
-        if self._state is State.THINKING:
-            self._patience.reply_goes_on()
 
     def sound_deadline(self, reply: Reply, limit: float) -> float:
         waiting = reply is self._reply and self._shop.voices.has_next
@@ -243,9 +242,7 @@ class Floor:
 
     @property
     def _is_playing(self) -> bool:
-        if self._state is State.LEAVING:
-            return self._reply is not None and self._reply.started is not None
-        return self._state is State.SPEAKING
+        return self._state in (State.SPEAKING, State.LEAVING)
 
     def _maybe_over(self) -> bool:
         reply = self._reply
@@ -328,14 +325,15 @@ class Floor:
         heard_text = reply.track.heard_text(heard)
         if reply.started is None or not heard_text:
             return
+        text = reply.text if interrupted else heard_text  # what got no voice was not said
         self._history.agent_said(reply.pieces(heard), interrupted)
         if interrupted:
-            self.record(Event.INTERRUPTED, {"heard": heard_text, "text": reply.text})
+            self.record(Event.INTERRUPTED, {"heard": heard_text, "text": text})
         ended = self._clock.now() if reply.paused is None else reply.paused
         self._store_turn(
             Turn(
                 "agent",
-                reply.text,
+                text,
                 heard_text,
                 interrupted,
                 reply.started - self._answered_at,
@@ -463,21 +461,22 @@ class Floor:
         self._announce(self._phrases.ask_to_repeat)
 
     def fill_silence(self) -> None:
+        self._fill(Reply.fill)
+
+    def show_life(self) -> None:
+        self._fill(Reply.show_life)
+
+    def _fill(self, say: Callable[[Reply, str], bool]) -> None:
         reply = self._reply
         if reply is None or self._state is not State.THINKING or self._caller_first:
             return
         available = self._phrases.fillers
-        if available and reply.fill(available[self._fillers % len(available)]):
+        if available and say(reply, available[self._fillers % len(available)]):
             self._fillers += 1
 
     def end_silence(self) -> None:
         reply = self._reply
-        if reply is None or self._is_playing or self._caller_first:
-            return
-        if reply.tool_runs and not reply.tool_is_slow:
-            reply.tool_is_slow = True
-            self._patience.reply_goes_on()
-        else:
+        if reply is not None and not (self._is_playing or self._caller_first):
             reply.apologise(apology_sound(self._shop))
 
     def _speaking_reply(self) -> Reply:

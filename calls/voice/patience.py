@@ -2,6 +2,7 @@
 
 agent heard ... |<------- away_after ------->| prompt ... | again ... | goodbye
 caller done ... |<- filler_after ->| filler
+last sound  ... |<-- SIGN_OF_LIFE -->| another filler, where a tool is at work
 last sound  ... |<------ SILENCE ------>| recorded apology: never silent for 4 s
 answered    ... |<------------------ max_duration ------------------>| goodbye
 """
@@ -15,6 +16,7 @@ from calls.voice.options import TurnOptions
 from calls.voice.ports import Clock
 
 SILENCE = 3700.0  # ms without any sound while a reply is owed
+SIGN_OF_LIFE = 3100.0  # ms: from there to `SILENCE` the voice has time to sound
 SILENCE_AT_LEAST = 1500.0  # of it, the share of a reply that is just asked for
 VOICE_RESERVE = 800.0  # before `SILENCE` is full, the next voice must have its chance
 VOICE_AT_LEAST = 700.0
@@ -30,6 +32,8 @@ class Impatient(Protocol):
     def duration_reached(self) -> None: ...
 
     def fill_silence(self) -> None: ...
+
+    def show_life(self) -> None: ...
 
     def end_silence(self) -> None: ...
 
@@ -48,6 +52,7 @@ class Patience:
         self._turn = Timer(clock, owner.turn_limit_reached)
         self._duration = Timer(clock, owner.duration_reached)
         self._filler = Timer(clock, owner.fill_silence)
+        self._life = Timer(clock, owner.show_life)
         self._silence = Timer(clock, owner.end_silence)
 
     def begin(self) -> None:
@@ -56,7 +61,12 @@ class Patience:
             self._duration.set(self._clock.now() + self._options.max_duration)
 
     def stop(self) -> None:
-        for timer in (self._away, self._turn, self._duration, self._filler, self._silence):
+        for timer in (self._away, self._turn, self._duration):
+            timer.cancel()
+        self._nothing_is_owed()
+
+    def _nothing_is_owed(self) -> None:
+        for timer in (self._filler, self._life, self._silence):
             timer.cancel()
 
     # --- the caller -------------------------------------------------------------------
@@ -64,6 +74,7 @@ class Patience:
     def caller_spoke(self, at: float, *, anew: bool) -> None:
         """Speech began; `anew`: it is the first of a turn."""
         self._away.cancel()
+        self._life.cancel()
         self._silence.cancel()
         if (anew or self._turn.at is None) and self._options.caller_turn_limit:
             self._turn.set(at + self._options.caller_turn_limit)
@@ -76,8 +87,7 @@ class Patience:
 
     def floor_is_open(self) -> None:
         """The agent listens: from here on the caller is waited for."""
-        self._filler.cancel()
-        self._silence.cancel()
+        self._nothing_is_owed()
         if self._options.away_after:
             self._away.set(self._clock.now() + self._options.away_after)
 
@@ -115,15 +125,11 @@ class Patience:
     def watch_silence(self, at_least: float = SILENCE_AT_LEAST) -> None:
         """Nothing may keep the caller in silence for longer than this."""
         now = self._clock.now()
+        self._life.set(max(self._last_sound + SIGN_OF_LIFE, now))
         self._silence.set(max(self._last_sound + SILENCE, now + at_least))
 
-    def reply_goes_on(self) -> None:
-        """A tool is at work or through: nothing is broken, so twice the silence is borne."""
-        self._silence.set(min(self._clock.now() + SILENCE, self._last_sound + 2 * SILENCE))
-
     def agent_sounds(self) -> None:
-        self._filler.cancel()
-        self._silence.cancel()
+        self._nothing_is_owed()
         self._away.cancel()
 
     def agent_fell_silent(self) -> None:

@@ -83,7 +83,6 @@ class Reply:
         self.is_announcement = False
         self.failed = False  # the brain, for good
         self.apologised = False
-        self.tool_is_slow = False  # the caller was kept in silence by it once
         self.heard = 0  # bytes, where the line was last cut
         self.started: float | None = None
         self.paused: float | None = None
@@ -165,10 +164,23 @@ class Reply:
             return False
         self._filled = True
         asked_for = [tool.filler for tool in self._running.values() if tool.filler]
-        filler = asked_for[0] if asked_for else usual
-        self._record(Event.FILLER, {"text": filler})
-        self._say(filler)
+        self._say_filler(asked_for[0] if asked_for else usual)
         return True
+
+    def show_life(self, usual: str) -> bool:
+        """Say another filler: a tool takes long, or the brain with what it brought."""
+        if not (self._running or self.tools):
+            return False
+        if self.fill(usual):
+            return True
+        if self._thought or self._speaker.is_behind:
+            return False
+        self._say_filler(usual)
+        return True
+
+    def _say_filler(self, text: str) -> None:
+        self._record(Event.FILLER, {"text": text})
+        self._say(text)
 
     def apologise(self, pcm: bytes) -> None:
         """Put the recorded apology before whatever still waits for sound."""

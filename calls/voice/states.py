@@ -4,10 +4,11 @@
                                ^                       |    ^
                                |<------- dry ----------|    |--- false alarm --- PAUSED
                                                        |---- barge-in ------------>|
-    any --farewell--> LEAVING --reply over--> ENDED                    words --> LISTENING
+    any --farewell--> PARTING --sound ready--> LEAVING                 words --> LISTENING
+                                                  |--reply over--> ENDED
 
 A pair that is not in the table does nothing: the event has no meaning in that state. The caller
-and the page see LISTENING and PAUSED as "listening", LEAVING as "speaking".
+and the page see LISTENING and PAUSED as "listening", PARTING as "thinking", LEAVING as "speaking".
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class State(Enum):
     THINKING = "thinking"  # a reply is being made, or goes on after a tool; no sound of it plays
     SPEAKING = "speaking"
     PAUSED = "paused"  # cut by what may be an interruption; no words yet
-    LEAVING = "leaving"  # last words before the loop itself hangs up
+    PARTING = "parting"  # the loop itself will hang up, its last words are being made
+    LEAVING = "leaving"  # they are heard
     ENDED = "ended"
 
     @property
@@ -66,34 +68,42 @@ class Do(Enum):
     STOP = auto()  # silence, and keep what was heard
 
 
-_VISIBLE = {State.PAUSED: "listening", State.LEAVING: "speaking", State.ENDED: "listening"}
+_VISIBLE = {
+    State.PAUSED: "listening",
+    State.PARTING: "thinking",
+    State.LEAVING: "speaking",
+    State.ENDED: "listening",
+}
 
 Transition = tuple[State, tuple[Do, ...]]
 
 TABLE: dict[tuple[State, Cue], Transition] = {
     (State.LISTENING, Cue.ENDPOINT): (State.THINKING, (Do.COMMIT, Do.START_REPLY)),
     (State.LISTENING, Cue.ANNOUNCE): (State.THINKING, (Do.START_ANNOUNCEMENT,)),
-    (State.LISTENING, Cue.FAREWELL): (State.LEAVING, (Do.START_FAREWELL,)),
+    (State.LISTENING, Cue.FAREWELL): (State.PARTING, (Do.START_FAREWELL,)),
     (State.LISTENING, Cue.END): (State.ENDED, (Do.STOP,)),
     #
     (State.THINKING, Cue.SOUND_READY): (State.SPEAKING, (Do.PLAY, Do.STORE_CALLER)),
     (State.THINKING, Cue.REPLY_OVER): (State.LISTENING, (Do.FINISH_REPLY, Do.LISTEN)),
     (State.THINKING, Cue.CALLER_WORDS): (State.LISTENING, (Do.YIELD, Do.LISTEN)),
-    (State.THINKING, Cue.FAREWELL): (State.LEAVING, (Do.YIELD, Do.START_FAREWELL)),
+    (State.THINKING, Cue.FAREWELL): (State.PARTING, (Do.YIELD, Do.START_FAREWELL)),
     (State.THINKING, Cue.END): (State.ENDED, (Do.STOP,)),
     #
     (State.SPEAKING, Cue.DRY): (State.THINKING, (Do.WAIT_FOR_MORE,)),
     (State.SPEAKING, Cue.REPLY_OVER): (State.LISTENING, (Do.FINISH_REPLY, Do.LISTEN)),
     (State.SPEAKING, Cue.BARGE_IN): (State.PAUSED, (Do.PAUSE,)),
-    (State.SPEAKING, Cue.FAREWELL): (State.LEAVING, (Do.CUT, Do.YIELD, Do.START_FAREWELL)),
+    (State.SPEAKING, Cue.FAREWELL): (State.PARTING, (Do.CUT, Do.YIELD, Do.START_FAREWELL)),
     (State.SPEAKING, Cue.END): (State.ENDED, (Do.STOP,)),
     #
     (State.PAUSED, Cue.CALLER_WORDS): (State.LISTENING, (Do.YIELD, Do.LISTEN)),
     (State.PAUSED, Cue.FALSE_ALARM): (State.SPEAKING, (Do.RESUME,)),
-    (State.PAUSED, Cue.FAREWELL): (State.LEAVING, (Do.YIELD, Do.START_FAREWELL)),
+    (State.PAUSED, Cue.FAREWELL): (State.PARTING, (Do.YIELD, Do.START_FAREWELL)),
     (State.PAUSED, Cue.END): (State.ENDED, (Do.STOP,)),
     #
-    (State.LEAVING, Cue.SOUND_READY): (State.LEAVING, (Do.PLAY, Do.STORE_CALLER)),
+    (State.PARTING, Cue.SOUND_READY): (State.LEAVING, (Do.PLAY, Do.STORE_CALLER)),
+    (State.PARTING, Cue.REPLY_OVER): (State.ENDED, (Do.FINISH_REPLY, Do.HANG_UP)),
+    (State.PARTING, Cue.END): (State.ENDED, (Do.STOP,)),
+    #
     (State.LEAVING, Cue.REPLY_OVER): (State.ENDED, (Do.FINISH_REPLY, Do.HANG_UP)),
     (State.LEAVING, Cue.END): (State.ENDED, (Do.STOP,)),
 }

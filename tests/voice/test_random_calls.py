@@ -134,10 +134,9 @@ def states_alternate_in_order(timeline):
 
 
 def nobody_waits_in_silence(call, timeline):
-    """4 s at most; twice that while a tool is at work, which has had its filler."""
+    """4 s at most, whatever is at work."""
     speech = [(says.at, says.until) for says in call.says] + call.noises
     ends = [*timeline.states[1:], (timeline.ended, "")]
     for (begin, state), (end, _) in zip(timeline.states, ends, strict=True):
         if state == "thinking" and not any(a < end and b > begin - 0.1 for a, b in speech):
-            at_work = any(run.started < end and run.ended > begin for run in timeline.tools)
-            assert end - begin <= (8.0 if at_work else 4.0)
+            assert end - begin <= 4.0
