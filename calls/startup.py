@@ -1,4 +1,4 @@
-"""Loads what all calls of a process share, before the first one needs it.
+"""Loads what all calls of a process share before the first one needs it, and closes it at the end.
 
 Loading a model while calls run would stall every one of them, so this is done at start, in a
 thread; a call that comes sooner waits for it in a thread of its own.
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from agents.services.mind import check_model
+from agents.services.mind import check_model, close_clients
+from calls.live import live
 from calls.providers.registry import warm_up as warm_up_providers
 from calls.providers.tts import cache
 from calls.voice import silero
@@ -49,3 +50,12 @@ def _warm_up_and_check() -> None:
     check = asyncio.run(check_model())  # asks the network, so no call waits for it
     worry = bool(settings.GROQ_API_KEY) and not check.ok
     log.log(logging.WARNING if worry else logging.INFO, "language model: %s", check.reason)
+
+
+async def shut_down(seconds: float) -> None:
+    """Let the calls finish for so long, store everything, then close what they shared.
+
+    In the event loop of the calls: connections belong to it.
+    """
+    await live.drain(seconds)
+    await close_clients()

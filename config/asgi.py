@@ -13,8 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 http = get_asgi_application()
 
 from calls import sockets  # noqa: E402 - models can be imported only now
-from calls.live import live  # noqa: E402
-from calls.startup import warm_up_in_background  # noqa: E402
+from calls.startup import shut_down, warm_up_in_background  # noqa: E402
 
 
 async def socket(scope: Any, receive: Any, send: Any) -> None:
@@ -38,7 +37,7 @@ async def lifespan(_scope: Any, receive: Any, send: Any) -> None:
             warm_up_in_background()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
-            await live.drain(0)
+            await shut_down(0)
             await send({"type": "lifespan.shutdown.complete"})
             return
 

@@ -27,8 +27,7 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - the settings are chosen above
 
-from calls.live import live  # noqa: E402
-from calls.startup import warm_up_in_background  # noqa: E402
+from calls.startup import shut_down, warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class Drain:
         self._task = asyncio.ensure_future(self._run(seconds))
 
     async def _run(self, seconds: float) -> None:
-        await live.drain(seconds)
+        await shut_down(seconds)
         self._stop()
 
 

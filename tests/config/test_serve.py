@@ -64,7 +64,8 @@ def test_sigterm_drains_and_ends_the_server(serve, server):
 @pytest.fixture
 def drain(monkeypatch):
     """A `Drain` whose live calls end when the test says so, and what was asked of it."""
-    from config.serve import Drain, live
+    from calls.live import live
+    from config.serve import Drain
 
     asked: list[float] = []
     quiet = asyncio.Event()
@@ -103,3 +104,18 @@ async def test_sigint_does_not_wait(drain):
     draining.begin(signal.SIGINT)
     await asyncio.wait_for(stopped.wait(), PATIENCE)
     assert asked == [0]
+
+
+async def test_what_calls_share_is_closed_when_the_last_one_is_over(drain, monkeypatch):
+    from calls import startup
+
+    draining, asked, _, stopped = drain
+    closed: list[list[float]] = []
+
+    async def close() -> None:
+        closed.append(list(asked))
+
+    monkeypatch.setattr(startup, "close_clients", close)
+    draining.begin(signal.SIGINT)
+    await asyncio.wait_for(stopped.wait(), PATIENCE)
+    assert closed == [[0]]
