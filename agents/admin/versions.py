@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import linebreaksbr
 from django.template.response import TemplateResponse
@@ -20,6 +20,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from agents.admin.fields import WordsField
+from agents.admin.knowledge_file import KnowledgeFileForm
 from agents.admin.profile_form import ProfileForm, fieldsets
 from agents.errors import AgentsError
 from agents.models import AgentVersion, KnowledgeEntry, VersionState
@@ -137,6 +138,7 @@ class AgentVersionAdmin(TenantModelAdmin):
             "icon": "tune",
             "items": ["edit_browser", "edit_twilio", "edit_telnyx"],
         },
+        "import_knowledge",
         "show_diff",
         "publish",
         "roll_back",
@@ -186,7 +188,7 @@ class AgentVersionAdmin(TenantModelAdmin):
         version = self.get_object(request, str(object_id))
         state = getattr(version, "state", None)
         hidden = {
-            "publish" if state != VersionState.DRAFT else "",
+            *(("publish", "import_knowledge") if state != VersionState.DRAFT else ()),
             "roll_back" if state != VersionState.RETIRED else "",
         }
         actions = super().get_actions_detail(request, object_id)
@@ -270,6 +272,30 @@ class AgentVersionAdmin(TenantModelAdmin):
             request, context, add=False, change=True, obj=version
         )
         return page
+
+    # --- knowledge ------------------------------------------------------------------------
+
+    @action(description=gettext_lazy("Import knowledge"), icon="upload_file")  # type: ignore[untyped-decorator]
+    def import_knowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Bring a file's questions and answers into a draft, all of them or none."""
+        version = self._version(request, object_id)
+        if not self.has_change_permission(request, version):
+            raise PermissionDenied
+        form = KnowledgeFileForm(request.POST or None, request.FILES or None)
+        result = form.bring_into(version, cast(Any, request.user)) if form.is_valid() else None
+        if result is not None:
+            counts = {"created": result.created, "updated": result.updated}
+            done = _("Imported: %(created)d new, %(updated)d replaced.") % counts
+            messages.success(request, done)
+            return HttpResponseRedirect(_page(version))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{_('Import knowledge')}: {version}",
+            "opts": self.opts,
+            "form": form,
+            "back": _page(version),
+        }
+        return TemplateResponse(request, "admin/agents/knowledge_import.html", context)
 
     # --- publishing -----------------------------------------------------------------------
 

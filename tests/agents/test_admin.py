@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 
 from agents.admin.profile_form import ProfileForm, fieldsets, paths
 from agents.models import Agent, AgentVersion, KnowledgeEntry
@@ -262,3 +264,60 @@ def test_staff_of_the_tenant_are_no_operators(login, staff, draft):
     assert client.get(change_page(draft)).status_code == 302
     assert client.post(action(draft, "publish")).status_code == 302
     assert in_tenant_of(draft, lambda: published_version(draft.agent)) is None
+
+
+# --- knowledge from a file ------------------------------------------------------------------
+
+
+def upload(office, version, text, name="knowledge.csv"):
+    return office.post(
+        action(version, "import_knowledge"), {"file": SimpleUploadedFile(name, text)}, follow=True
+    )
+
+
+def known(version):
+    return in_tenant_of(
+        version,
+        lambda: dict(
+            KnowledgeEntry.objects.filter(version=version).values_list("question", "answer")
+        ),
+    )
+
+
+def test_a_file_is_imported_into_a_draft(office, draft):
+    assert "file" in office.get(action(draft, "import_knowledge")).context["form"].fields
+    text = "question,answer\n¿Cuánto?,Doscientos.\n¿Abren hoy?,Sí.\n".encode()
+    page = upload(office, draft, text)
+    assert page.redirect_chain == [(change_page(draft), 302)]
+    assert "1 new, 1 replaced" in page.content.decode()
+    assert known(draft) == {"¿Cuánto?": "Doscientos.", "¿Abren hoy?": "Sí."}
+
+
+def test_a_faulty_file_is_refused_by_line_and_nothing_of_it_is_imported(office, draft):
+    page = upload(office, draft, b"question,answer\nGood?,Yes.\n,Lost.\nHow?,\n")
+    assert [line for line, _reason in page.context["form"].faults] == [3, 4]
+    assert "Line 4: answer is missing" in page.content.decode()
+    assert known(draft) == {"¿Cuánto?": "Cien."}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("knowledge.exe", b"question,answer", "has to end in .csv or .yaml"),
+        ("knowledge.csv", b"question,answer\n\xff,b", "not UTF-8"),
+        ("knowledge.csv", b"", "empty"),
+        ("knowledge.csv", b"x" * (2 * 1024 * 1024 + 1), "larger than 2 MB"),
+    ],
+)
+def test_what_is_no_knowledge_file_is_refused(office, draft, name, content, why):
+    page = upload(office, draft, content, name)
+    assert why in str(page.context["form"].errors)
+    assert known(draft) == {"¿Cuánto?": "Cien."}
+
+
+def test_nothing_is_imported_into_a_published_version(office, draft):
+    published = {"state": "published", "published_at": timezone.now()}
+    in_tenant_of(draft, lambda: AgentVersion.objects.filter(pk=draft.pk).update(**published))
+    page = upload(office, draft, b"question,answer\nHow?,So.\n")
+    assert page.status_code == 403
+    assert known(draft) == {"¿Cuánto?": "Cien."}
