@@ -26,6 +26,7 @@ from calls.live import live
 from calls.models import Call, Recording
 from calls.providers.carriers.socket import SocketStream
 from calls.providers.stt.browser import BrowserRecogniser
+from calls.providers.tts.cache import prepare
 from calls.recordings import recording_path, recordings_folder
 from calls.rows import CallRef, Closing
 from calls.setup import (
@@ -143,6 +144,10 @@ class StoredCall:
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
+        if self._page is not None:  # no phone rang: they are got while it greets
+            live.in_background(
+                prepare(voices, opening.later_texts()), f"phrases of {self.public_id}"
+            )
         since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,

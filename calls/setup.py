@@ -39,10 +39,13 @@ class Opening:
 
     def texts(self) -> list[str]:
         """Everything that the agent says word for word in every call."""
+        return [text for text in (self.greeting or "", *self.later_texts()) if text]
+
+    def later_texts(self) -> list[str]:
+        """The same without the greeting."""
         own = self.phrases
         fixed = (own.ask_to_repeat, own.goodbye, own.apology, own.turn_limit)
-        texts = (self.greeting or "", *own.fillers, *own.away_prompts, *fixed)
-        return [text for text in texts if text]
+        return [text for text in (*own.fillers, *own.away_prompts, *fixed) if text]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from django.test import Client
 from agents.models import Agent
 from calls.models import Call, Utterance
 from calls.tokens import widget_token
+from calls.voice import Phrases
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tenants.models import Role
@@ -97,6 +98,24 @@ async def test_member_talks_to_an_agent(desk, staff, staff_cookie, quiet):
     )  # fmt: skip
     assert call.end_reason == "caller_hung_up"
     assert [t.role for t in await rows(desk, Utterance)] == ["agent", "caller", "agent"]
+
+
+async def test_fixed_phrases_are_got_while_a_page_is_greeted(
+    desk, staff_cookie, quiet, monkeypatch
+):
+    asked: list[list[str]] = []
+
+    async def note(_voices, texts):
+        asked.append(list(texts))
+
+    monkeypatch.setattr("calls.session.prepare", note)
+    phone = await calling(desk, staff_cookie)
+    phone.socket.put({"type": "hangup"})
+    await phone.over()
+    (texts,) = asked
+    phrases = Phrases.for_language("es")
+    assert {*phrases.fillers, *phrases.away_prompts, phrases.goodbye} <= {*texts}
+    assert "Hola." not in texts
 
 
 async def test_page_is_shown_what_happens(desk, staff_cookie, quiet):
