@@ -15,7 +15,7 @@ from bench.server import HOST, PATH, Server, bench_server, cores
 
 CONNECT_SECONDS = 8.0  # over which the calls come in
 SHORT_CALLS, AT_ONCE = 1000, 40
-WARM_UP_CALLS = 500  # until the heap is as large as so many calls at once make it
+WARM_UP_CALLS = 1000  # until the heap is as large as so many calls at once make it
 
 
 @dataclass(frozen=True, slots=True)
