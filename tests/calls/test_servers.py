@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,14 +21,18 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import websockets
 from django.conf import settings as project
 from django.db import connections
 from django.utils import timezone
 
 from calls.carrier_auth import twilio_auth_token
-from calls.models import Call, Utterance
+from calls.models import Call, CallEvent, Utterance
 from calls.tasks import sweep_calls
+from calls.tokens import widget_token
 from tenants.db import run_in_tenant, run_unscoped
+from tests.calls.conftest import staff_desk
+from tests.calls.phone import TWILIO
 from tests.calls.waiting import until
 from tests.peers.twilio import Account, on_the_phone, place_call
 
@@ -128,6 +134,29 @@ async def test_killed_server_loses_nothing_that_was_said_and_the_sweeper_closes_
         assert sound.getnframes() > 0
 
 
+async def test_words_survive_a_kill_that_comes_before_their_answer(tenant, serve):
+    unhurried = {"endpointing_min": 5000, "endpointing_max": 8000, "endpointing_adaptive": False}
+    desk = await run_unscoped(
+        staff_desk, tenant, "+525512340001",
+        transcriber={"provider": "browser", "languages": ["es-MX"], "turns": unhurried},
+    )  # fmt: skip
+    server = await asyncio.to_thread(serve, "uvicorn")
+    address = server.account.server.replace("http", "ws", 1)
+    token = widget_token(desk.agent.public_id)
+    url = f"{address}/api/v1/ws/media-stream?client=browser&token={token}"
+    async with websockets.connect(url) as page:
+        await page.send(json.dumps({"type": "start", "sample_rate": 16000}))
+        assert json.loads(await page.recv())["type"] == "ready"
+        said = {"type": "transcript", "text": "quiero reservar para dos", "final": True}
+        await page.send(json.dumps(said))
+        await until(lambda: rows(desk, CallEvent, name="transcript_final"), seconds=30)
+        server.process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(server.process.wait)
+    (heard,) = await rows(desk, CallEvent, name="transcript_final")
+    assert heard.data["text"] == "quiero reservar para dos"
+    assert await rows(desk, Utterance, role="caller") == []
+
+
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 async def test_draining_server_takes_no_call_and_ends_the_last_when_time_is_up(desk, serve, kind):
     server = await asyncio.to_thread(serve, kind, drain_seconds=2)
@@ -158,3 +187,27 @@ async def test_draining_server_ends_as_soon_as_its_last_caller_hangs_up(desk, se
     assert "drained" in output
     (call,) = await rows(desk, Call, state="ended")
     assert call.end_reason == "caller_hung_up"
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+async def test_bad_input_is_closed_with_its_code_and_no_traceback(desk, serve, kind):
+    server = await asyncio.to_thread(serve, kind, drain_seconds=2)
+    assert await code_for_garbage(server) == 4408
+    async with greeted(server, desk) as (stream, _line):
+        await stream.oversized()
+        await asyncio.wait_for(stream.socket.wait_closed(), 10)
+        assert stream.socket.close_code == 4413
+    server.process.send_signal(signal.SIGTERM)
+    output = await ended(server.process)
+    assert "media socket closed: missing_start" in output
+    assert not {"Traceback", "Exception"} & set(re.findall(r"\w+", output))
+
+
+async def code_for_garbage(server: Server) -> int | None:
+    """The close code for a stream that begins with nonsense."""
+    url = server.account.server.replace("http", "ws", 1) + TWILIO
+    async with websockets.connect(url) as socket:
+        for _ in range(10):
+            await socket.send("{")
+        await asyncio.wait_for(socket.wait_closed(), 10)
+        return socket.close_code
