@@ -31,6 +31,7 @@ _DIGITS = _words(
     "cincuenta sesenta setenta ochenta noventa cien ciento doble"
 )
 _SPOKEN_SIGNS = frozenset({"at", "dot", "underscore", "dash", "hyphen", "arroba", "punto", "guion"})
+_VOWELS = frozenset("aeiouy")
 _DICTATION_TOPIC = re.compile(
     r"\b(number|phone|telephone|mobile|e[ -]?mail|address|spell(ed|ing)?|code|reference|"
     r"numero|telefono|movil|celular|correo|direccion|deletre\w*|se escribe|codigo|referencia)\b"
@@ -69,9 +70,9 @@ def is_dictating(text: str, question: str) -> bool:
     if _COMPLETE_ADDRESS.search(text.casefold()) or _COMPLETE_ADDRESS.search(plain(text)):
         return False
     words = plain(text).replace("-", " ").split()
-    if not words or not _is_symbol(words[-1]):
-        return False
     run = _symbols_at_end(words)
+    if not run:
+        return False
     if _digits_in(run) >= _COMPLETE_DIGITS:
         return False
     spelled = sum(word not in _SPOKEN_SIGNS for word in run)
@@ -81,18 +82,33 @@ def is_dictating(text: str, question: str) -> bool:
 
 
 def _symbols_at_end(words: list[str]) -> list[str]:
+    """The newest first."""
     run: list[str] = []
-    for word in reversed(words):
-        if not _is_symbol(word):
+    for index in range(len(words) - 1, -1, -1):
+        if not (_is_symbol(words[index]) or _is_spelled_vowel(words, index)):
             break
-        run.append(word)
+        run.append(words[index])
     return run
 
 
 def _is_symbol(word: str) -> bool:
     if word.isdigit() or word in _DIGITS or word in _SPOKEN_SIGNS:
         return True
-    return len(word) == 1 and word.isalpha() and word not in {"a", "i", "y", "o", "e", "u"}
+    return _is_letter(word) and word not in _VOWELS
+
+
+def _is_letter(word: str) -> bool:
+    return len(word) == 1 and word.isalpha()
+
+
+def _is_spelled_vowel(words: list[str], index: int) -> bool:
+    """A lone vowel is a word of its own ("a", "y", "o"), except in a row of letters."""
+    if words[index] not in _VOWELS:
+        return False
+    before, after = words[:index][-1:], words[index + 1 :][:1]
+    if after and not _is_letter(after[0]):
+        return False
+    return (bool(before) and _is_letter(before[0])) or bool(after)
 
 
 def _digits_in(words: list[str]) -> int:

@@ -29,6 +29,7 @@ from calls.voice.utterances import Utterance
 MUMBLE = 1000.0  # ms of speech that deserve "could you say it again?" if no word came of it
 COUGH = 200.0  # ms of sound that do not, even if the recogniser never answers
 NOISE = 4000.0  # ms of speech without one partial word are none
+NOISE_AT_LEAST = 1200.0  # so much if a reply waits for it, and the caller in silence
 TAIL = 300.0  # ms: who begins that shortly before the agent's end answers it
 ASKS = 2  # so often in a row, then silence is better
 
@@ -113,7 +114,7 @@ class CallerSide:
         self.noise = False
         self._endpoint.cancel()
         self._false_alarm.cancel()
-        self._verdict.set(at + NOISE)
+        self._verdict.set(at + self._patience_with_noise(at))
         self._note_pause(at)
         self._patience.caller_spoke(at, anew=self._turn.is_empty)
         self._turn.begin(at)
@@ -121,7 +122,8 @@ class CallerSide:
 
     def speech_stopped(self, at: float) -> None:
         self.noise = False
-        self._verdict.cancel()
+        if not self.held:
+            self._verdict.cancel()
         self._turn.ended = max(self._turn.ended, at)
         self._floor.show_caller("silent", at)
         if self._floor.state is State.PAUSED:
@@ -148,10 +150,16 @@ class CallerSide:
         """So long without a word: the agent goes on, and the caller's turn waits no more."""
         if self._turn.partial or self._hearing.streams is False:
             return
-        self.noise = True
+        self.noise = self._hearing.speaking
         if self._floor.state is not State.LISTENING:
             self._nothing_was_said()
         self.reconsider()
+
+    def _patience_with_noise(self, at: float) -> float:
+        """Ms that sound without words may hold the agent up."""
+        if not self.held:
+            return NOISE
+        return min(NOISE, max(NOISE_AT_LEAST, self._patience.silence_limit - at))
 
     def _note_pause(self, at: float) -> None:
         if self._floor.state is State.THINKING:
@@ -234,6 +242,7 @@ class CallerSide:
         if self.held and not self._hearing.speaking:
             self._nothing_was_said()
         self.reconsider()
+        self.on_verdict()
 
     def no_transcript(self, spoken: Utterance) -> None:
         """Speech, and nothing from the recogniser in time."""

@@ -128,6 +128,11 @@ class Patience:
         self._life.set(max(self._last_sound + SIGN_OF_LIFE, now))
         self._silence.set(max(self._last_sound + SILENCE, now + at_least))
 
+    @property
+    def silence_limit(self) -> float:
+        """When the caller must hear something."""
+        return self._last_sound + SILENCE
+
     def agent_sounds(self) -> None:
         self._nothing_is_owed()
         self._away.cancel()

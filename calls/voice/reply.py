@@ -297,6 +297,7 @@ class Reply:
     def _tool_started(self, tool: ToolStarted) -> None:
         self._say(self._splitter.flush())
         self._running[tool.call_id] = tool
+        self.metrics.tool_started(tool.call_id, self._shop.clock.now())
         self._record(
             Event.TOOL_STARTED,
             {"call_id": tool.call_id, "tool": tool.name, "arguments": dict(tool.arguments)},
@@ -305,6 +306,7 @@ class Reply:
 
     def _tool_finished(self, done: ToolFinished) -> None:
         begun = self._running.pop(done.call_id, None)
+        self.metrics.tool_finished(done.call_id, self._shop.clock.now())
         ran = ToolRan(
             done.call_id, done.name, begun.arguments if begun else {}, done.result, done.error
         )

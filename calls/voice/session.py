@@ -241,7 +241,7 @@ class CallSession:
         self._floor.caller.on_verdict = heard.set
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.transcript_timeout / 1000):
-                while self._hearing.awaiting:
+                while self._hearing.expecting if self._hearing.streams else self._hearing.awaiting:
                     heard.clear()
                     await heard.wait()
 

@@ -169,6 +169,7 @@ class Speaker:
 
     def _fail_over(self, voice: Synthesiser, error: BaseException) -> None:
         self._owner.voice_failed(voice.name, error)
+        self._metrics.voice_failed(self._clock.now())
         self._waiting.extendleft(reversed([self._rest_of(s) for s in self._given if not s.closed]))
         if self._voices.failed(voice):
             self._owner.voice_replaced(self._voices.current.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 from calls.voice.clock import Timer
@@ -127,7 +128,8 @@ class LoopLag:
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time() + LAG_INTERVAL / 1000
-        self._handle = loop.call_at(due, self._sample, due)
+        # In a context of its own: the process's measurement must not be logged as the first call's.
+        self._handle = loop.call_at(due, self._sample, due, context=Context())
 
     def _sample(self, due: float) -> None:
         self.note(max(0.0, (asyncio.get_running_loop().time() - due) * 1000))

@@ -320,9 +320,10 @@ def test_stages_and_remainder_add_up():
     }
 
 
-def test_preemptive_head_start_is_a_negative_remainder():
+def test_preemptive_head_start_is_overlapped():
     metrics = TurnMetrics(1000, 1100, 1500, 1100, 1300, 1300, 1600, 1600).as_dict()
-    assert metrics["remainder"] == 600 - 500 - 200 - 300
+    assert metrics["overlapped"] == 400
+    assert metrics["remainder"] == 600 - 500 - (200 + 300 - 400)
 
 
 def test_transcript_before_the_end_of_speech_has_no_delay():
