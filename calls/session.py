@@ -30,6 +30,7 @@ from calls.providers.tts.cache import prepare
 from calls.recordings import recording_path, recordings_folder
 from calls.rows import CallRef, Closing
 from calls.setup import (
+    Opening,
     Setup,
     ambience_for,
     detector_for,
@@ -40,7 +41,7 @@ from calls.setup import (
 )
 from calls.store import CallStore
 from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
-from calls.voice.ports import ConversationItem
+from calls.voice.ports import ConversationItem, Recogniser, Synthesiser
 from calls.voice.recording import WavRecorder
 from tenants.db import run_in_tenant
 
@@ -134,20 +135,14 @@ class StoredCall:
         targets = profile.functions.transfer_targets
         self._transfers = {target.name: target.number for target in targets}
         setup.mind.observer = self._mind_tells
-        recognisers = recognisers_for(
-            setup, media.sample_rate, page_recognises=self._page_recognises
-        )
-        self._page_ears = next((r for r in recognisers if isinstance(r, BrowserRecogniser)), None)
+        recognisers = self._ears(setup, media.sample_rate)
         voices = voices_for(profile, media.sample_rate)
+        self._get_phrases(voices, opening)
         self._providers = {
             "recogniser": recognisers[0].name,
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
-        if self._page is not None:  # no phone rang: they are got while it greets
-            live.in_background(
-                prepare(voices, opening.later_texts()), f"phrases of {self.public_id}"
-            )
         since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,
@@ -169,6 +164,17 @@ class StoredCall:
             history=history,
             ambience=ambience_for(profile.advanced, media.sample_rate),
         )
+
+    def _ears(self, setup: Setup, sample_rate: int) -> Sequence[Recogniser]:
+        ears = recognisers_for(setup, sample_rate, page_recognises=self._page_recognises)
+        self._page_ears = next((ear for ear in ears if isinstance(ear, BrowserRecogniser)), None)
+        return ears
+
+    def _get_phrases(self, voices: Sequence[Synthesiser], opening: Opening) -> None:
+        """A page does not ring: its fixed phrases are got while it is greeted."""
+        if self._page is not None:
+            work = prepare(voices, opening.later_texts())
+            live.in_background(work, f"phrases of {self.public_id}")
 
     def _mind_tells(self, name: str, data: Mapping[str, object]) -> None:
         self._store.event(self._now(), name, data)
