@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.utils import timezone
 
 from tenants.client_ip import current_client_ip
 from tenants.models import ApiKey, AuditEntry, User
@@ -47,6 +49,19 @@ def record(
     return entry
 
 
+def record_once(
+    *, action: str, actor: Actor, target: models.Model, within: timedelta
+) -> AuditEntry | None:
+    """Add an entry unless the same actor did the same to the target within this time."""
+    known = AuditEntry.objects.filter(
+        action=action,
+        actor_label=_label(actor),
+        at__gt=timezone.now() - within,
+        **_target_key(target),
+    )
+    return None if known.exists() else record(action=action, actor=actor, target=target)
+
+
 def _label(actor: Actor) -> str:
     text = f"API key {actor}" if isinstance(actor, ApiKey) else str(actor)
     return text[:200]
@@ -61,12 +76,12 @@ def _acts_as_operator(user: User | None) -> bool:
 def _target_fields(target: models.Model | None) -> dict[str, str]:
     if target is None:
         return {}
+    return {**_target_key(target), "target_label": str(target)[:200]}
+
+
+def _target_key(target: models.Model) -> dict[str, str]:
     public_id = getattr(target, "public_id", None)
-    return {
-        "target_type": target._meta.label_lower,
-        "target_id": str(public_id or ""),
-        "target_label": str(target)[:200],
-    }
+    return {"target_type": target._meta.label_lower, "target_id": str(public_id or "")}
 
 
 def snapshot(instance: models.Model) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +33,10 @@ _FILTERS = [
     OpenApiParameter("started_after", OpenApiTypes.DATETIME, description="Begun at or after"),
     OpenApiParameter("started_before", OpenApiTypes.DATETIME, description="Begun before"),
 ]
+
+
+# A player fetches a recording in many ranges; so long they count as one listening.
+_ONE_LISTENING = timedelta(minutes=10)
 
 
 class CallPagination(CursorPagination):
@@ -90,9 +96,15 @@ class RecordingView(TenantAPIView):
         path = recordings_folder() / recording.path
         if recording.state == Recording.State.MISSING or not path.is_file():
             raise NotFound
-        if request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
-            audit.record(action="recording.listen", actor=actor_of(request), target=recording.call)
-        return sound_response(request, path)
+        answer = sound_response(request, path)
+        if answer.status_code < HTTPStatus.BAD_REQUEST:
+            audit.record_once(
+                action="recording.listen",
+                actor=actor_of(request),
+                target=recording.call,
+                within=_ONE_LISTENING,
+            )
+        return answer
 
 
 def _filtered(calls: QuerySet[Call], request: Request) -> QuerySet[Call]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from calls.api.sound import range_of
 from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
 from calls.recordings import recordings_folder
+from tenants import audit
 from tenants.db import tenant_transaction
 from tenants.models import AuditEntry, Role
 
@@ -204,6 +205,26 @@ def test_player_may_jump(desk, make_call, login, staff):
     assert body(answer) == SOUND[100:200]
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-", "bytes=1-", "bytes=-500", "bytes=2-9"])
+def test_every_range_counts_as_listening(desk, make_call, login, staff, asked):
+    call = make_call(desk, sound=True)
+    login(staff).get(recording_url(call), headers={"Range": asked})
+    assert listened(desk) == [staff.pk]
+
+
+def test_ranges_of_one_listening_are_noted_once(desk, make_call, login, staff, owner, monkeypatch):
+    call, other = make_call(desk, sound=True), make_call(desk, sound=True)
+    for who, what in ((staff, call), (staff, call), (owner, call), (staff, other)):
+        login(who).get(recording_url(what), headers={"Range": "bytes=7-"})
+    assert sorted(listened(desk)) == sorted([staff.pk, staff.pk, owner.pk])
+    later = timezone.now() + timedelta(minutes=11)
+    monkeypatch.setattr("tenants.audit.timezone.now", lambda: later)
+    with tenant_transaction(desk.tenant.id):
+        assert audit.record_once(
+            action="recording.listen", actor=staff, target=call, within=timedelta(minutes=10)
+        )
+
+
 async def test_sound_is_streamed_on_an_asynchronous_server():
     """Django would otherwise read the whole file into memory, and warn."""
     import tempfile
@@ -226,6 +247,7 @@ def test_range_that_cannot_be_had_is_refused(desk, make_call, login, staff, aske
     answer = login(staff).get(recording_url(call), headers={"Range": asked})
     assert answer.status_code == 416
     assert answer["Content-Range"] == f"bytes */{len(SOUND)}"
+    assert listened(desk) == []
 
 
 @pytest.mark.parametrize(
