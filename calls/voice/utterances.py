@@ -131,9 +131,9 @@ class Utterances:
 
     def forget(self) -> None:
         """What was said so far is used; the speech in flight counts anew."""
+        for each in self._all():
+            each.partial = ""
         self._owed.clear()
-        if self.current is not None:
-            self.current.partial = ""
 
     def merge(self) -> None:
         """A new recogniser hears all of it again, as one."""

@@ -3,7 +3,7 @@
 import pytest
 
 from calls.voice import Event
-from calls.voice.ports import Partial
+from calls.voice.ports import Final, Partial
 from calls.voice.testing import Script, run_script
 from calls.voice.testing.peers import ScriptedRecogniser
 from calls.voice.utterances import Utterances
@@ -168,3 +168,38 @@ def test_words_are_likely_for_as_long_as_they_usually_take(streams):
     speech.begin(2000)
     speech.end(2500, 500)
     assert speech.due == 2500 + (700 if streams else 1000 * 1.25 + 200)
+
+
+def test_recogniser_that_hears_a_pause_of_its_own_keeps_both_transcripts():
+    speech = Utterances(3000)
+    speech.begin(0)
+    speech.heard("book a tour", 900)
+    speech.end(1000, 1000)
+    speech.heard("please", 1100)
+    assert speech.partial == "book a tour please"
+    speech.settle("book a tour", 1200, 1000)
+    assert speech.partial == "please"
+
+
+def test_quiet_words_during_the_endpoint_wait_belong_to_the_turn(monkeypatch):
+    plan = ScriptedRecogniser._plan
+
+    def with_quiet_words(self, says):
+        quiet = [(2.8, (Partial("for two"),)), (4.0, (Final("for two"),))]
+        return [*plan(self, says), *quiet]
+
+    monkeypatch.setattr(ScriptedRecogniser, "_plan", with_quiet_words)
+    call = booking()
+    call.agent_replies("Where to?")
+    timeline = run_script(call, options())
+    assert turns_of(timeline, "caller")[0].text == "book a tour for two"
+    assert at(timeline, "thinking") == near(4.0)
+
+
+def test_late_backchannel_of_a_finished_statement_is_only_written_down():
+    call = booking()
+    call.agent_replies("I look it up for you.", audio_seconds=2.0)
+    call.caller_says("ok", at=4.4, until=4.7, transcript_delay=1.2)
+    timeline = run_script(call, options())
+    assert Event.BACKCHANNEL in names(timeline)
+    assert len(timeline.asked) == 1
