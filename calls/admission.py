@@ -14,6 +14,7 @@ from django.http.request import validate_host
 
 from agents.models import Agent
 from calls.models import Call
+from calls.providers.carriers.errors import NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
 from calls.services.intake import (
     NoPublishedAgent,
@@ -27,7 +28,6 @@ from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
 from tenants.models import Tenant, User
 from tenants.permissions import Permission
 
-NOT_ALLOWED, NO_SUCH_AGENT, BUSY = 4401, 4404, 4429
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 
 

@@ -14,14 +14,14 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 
 from calls import admission
-from calls.admission import BUSY, Denied, Visitor
+from calls.admission import Denied, Visitor
 from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
 from calls.live import LiveCalls, live
 from calls.providers.carriers import browser
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia
-from calls.providers.carriers.errors import MediaFault, StreamGone
+from calls.providers.carriers.errors import BUSY, MediaFault, StreamGone
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.twilio import media as twilio
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
@@ -107,6 +107,8 @@ async def _close(send: Send, code: int, reason: str) -> None:
         await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
     except (OSError, RuntimeError):
         log.debug("the socket was gone before it could be closed")
+    except Exception:  # whatever a server's library objects to: the socket is the server's now
+        log.exception("the socket did not take close code %d", code)
 
 
 def _short(reason: str) -> str:

@@ -163,7 +163,7 @@ async def test_missing_start_closes_the_socket(desk, bystander):
     phone = Phone(route)
     phone.socket.put(connected())
     close = await phone.over()
-    assert (close["code"], close["reason"]) == (1008, "missing_start")
+    assert (close["code"], close["reason"]) == (4408, "missing_start")
 
 
 async def test_media_without_a_start_closes_the_socket(desk, bystander):
@@ -185,7 +185,7 @@ async def test_wrong_sample_rate_closes_the_call_with_a_reason(desk, token_of, b
     phone = Phone(application)
     phone.start(SID, await token_of(desk), rate=16000)
     close = await phone.over()
-    assert (close["code"], close["reason"]) == (1003, "wrong_format")
+    assert (close["code"], close["reason"]) == (4415, "wrong_format")
     reason, about = await ending(desk, quiet)
     assert reason == "failed"
     assert "16000 Hz" in about["media_fault"]["detail"]
@@ -218,9 +218,9 @@ async def test_other_side_that_goes_before_the_start_is_no_trouble(quiet):
 @pytest.mark.parametrize(
     ("garbage", "fault", "code"),
     [
-        ("{", "malformed", 1007),
-        ('{"event":"media","media":{"payload":"***"}}', "malformed", 1007),
-        (b"\x00" * 160, "binary", 1003),
+        ("{", "malformed", 4400),
+        ('{"event":"media","media":{"payload":"***"}}', "malformed", 4400),
+        (b"\x00" * 160, "binary", 4415),
     ],
     ids=["malformed JSON", "no base64", "binary frames"],
 )
@@ -245,7 +245,7 @@ async def test_oversized_payload_ends_the_call(desk, token_of, bystander, quiet)
     phone = await dialled(desk, token_of)
     phone.socket.put(media("0", SILENT * 1000))
     close = await phone.over()
-    assert (close["code"], close["reason"]) == (1009, "oversized")
+    assert (close["code"], close["reason"]) == (4413, "oversized")
     assert (await ending(desk, quiet))[0] == "media_lost"
 
 

@@ -242,7 +242,7 @@ async def test_page_with_a_wrong_sample_rate_makes_no_call(desk, staff_cookie, q
     phone = page(f"agent={desk.agent.public_id}", staff_cookie)
     phone.socket.put({"type": "start", "sample_rate": 44100})
     close = await phone.over()
-    assert (close["code"], close["reason"]) == (1003, "wrong_format")
+    assert (close["code"], close["reason"]) == (4415, "wrong_format")
     assert await rows(desk, Call) == []
 
 

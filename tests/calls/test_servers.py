@@ -194,9 +194,10 @@ async def test_bad_input_is_closed_with_its_code_and_no_traceback(desk, serve, k
     server = await asyncio.to_thread(serve, kind, drain_seconds=2)
     assert await code_for_garbage(server) == 4408
     async with greeted(server, desk) as (stream, _line):
-        await stream.oversized()
+        for _ in range(11):
+            await stream.malformed_json()
         await asyncio.wait_for(stream.socket.wait_closed(), 10)
-        assert stream.socket.close_code == 4413
+        assert stream.socket.close_code == 4400
     server.process.send_signal(signal.SIGTERM)
     output = await ended(server.process)
     assert "media socket closed: missing_start" in output
@@ -207,7 +208,7 @@ async def code_for_garbage(server: Server) -> int | None:
     """The close code for a stream that begins with nonsense."""
     url = server.account.server.replace("http", "ws", 1) + TWILIO
     async with websockets.connect(url) as socket:
-        for _ in range(10):
+        for _ in range(11):
             await socket.send("{")
         await asyncio.wait_for(socket.wait_closed(), 10)
         return socket.close_code

@@ -138,3 +138,12 @@ async def test_keys_are_heard_by_the_caller():
     assert len(socket.sent[0]["bytes"]) == 2 * 2 * 16 * 200
     with pytest.raises(ValueError, match="'X' is no key"):
         await stream_of(socket).send_dtmf("x")
+
+
+async def test_server_that_cannot_close_with_a_code_breaks_nothing():
+    async def refusing(message):
+        raise Exception("invalid close code 1003")
+
+    stream = BrowserMedia(Socket().receive, refusing)
+    await stream.hang_up(1003)
+    assert stream.gone

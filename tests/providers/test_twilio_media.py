@@ -57,7 +57,7 @@ async def test_wrong_sample_rate_is_refused(rate):
     with pytest.raises(MediaFault, match="only audio/x-mulaw at 8000 Hz") as caught:
         found.check_format()
     assert caught.value.fault is Fault.WRONG_FORMAT
-    assert caught.value.close_code == 1003
+    assert caught.value.close_code == 4415
 
 
 async def test_start_without_a_format_is_refused():
@@ -214,7 +214,7 @@ async def test_oversized_message_ends_the_stream_at_once():
     stream = stream_of(Socket([media(0, SILENT * 1000), media(20)]))
     assert await all_of(stream) == [Closed("media_lost")]
     assert stream.fault is not None
-    assert (stream.fault.fault, stream.fault.close_code) == (Fault.OVERSIZED, 1009)
+    assert (stream.fault.fault, stream.fault.close_code) == (Fault.OVERSIZED, 4413)
 
 
 async def test_media_after_stop_is_never_heard():

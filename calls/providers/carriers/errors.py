@@ -16,15 +16,17 @@ class Fault(StrEnum):
     FLOOD = "flood"
 
 
-# WebSocket close codes (RFC 6455, 7.4.1): 1003 wrong kind of data, 1007 not what it claims to
-# be, 1008 against the rules, 1009 too big.
+# Every code but 1000 with which we close a media socket. An application may send only 3000-4999
+# (RFC 6455, 7.4.2): daphne's WebSocket library raises at 1003, 1007 and their like. Ours are
+# HTTP's statuses plus 4000.
+NOT_ALLOWED, NO_SUCH_AGENT, BUSY = 4401, 4404, 4429
 CLOSE_CODES = {
-    Fault.MISSING_START: 1008,
-    Fault.WRONG_FORMAT: 1003,
-    Fault.MALFORMED: 1007,
-    Fault.BINARY: 1003,
-    Fault.OVERSIZED: 1009,
-    Fault.FLOOD: 1008,
+    Fault.MALFORMED: 4400,
+    Fault.MISSING_START: 4408,
+    Fault.OVERSIZED: 4413,
+    Fault.WRONG_FORMAT: 4415,
+    Fault.BINARY: 4415,
+    Fault.FLOOD: 4420,
 }
 
 

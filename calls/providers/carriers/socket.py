@@ -6,6 +6,7 @@ frame and the voice loop.
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from calls.providers.carriers.asgi import Message, Receive, Send
 from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.positions import Positions
 from calls.voice.ports import Audio, Closed, Dtmf, MediaEvent
+
+log = logging.getLogger(__name__)
 
 _KEYS = frozenset("0123456789*#ABCD")
 # Close codes after which the other side left in good order: normal, going away, no code given.
@@ -175,6 +178,9 @@ class SocketStream(ABC):
         try:
             await self._send(message)
         except (OSError, RuntimeError):  # what servers raise for a socket that just closed
+            self.gone = True
+        except Exception:  # daphne's WebSocket library raises bare ones
+            log.exception("the socket took no %s", message["type"])
             self.gone = True
 
     async def close(self) -> None:
