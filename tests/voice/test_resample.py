@@ -72,3 +72,9 @@ def test_a_whole_clip_keeps_its_length_and_its_tone():
     assert len(converted) == 8000
     expected = tone(1000, 1, 8000)
     assert decibels(expected[800:-800], (converted - expected)[800:-800]) > 60
+
+
+def test_stream_at_the_lines_own_rate_passes_through_and_holds_nothing_back():
+    same = Resampler(8000, 8000)
+    assert same.process(b"\x01\x02") == b"\x01\x02"
+    assert same.flush() == b""
