@@ -11,7 +11,9 @@ from calls.simulator.conversation import Exchange
 
 STAGES = (
     ("endpointing_delay", "end of turn", "▒", "33"),
+    ("tool_time", "tool", "▞", "32"),
     ("llm_first_token", "model", "█", "35"),
+    ("voice_lost", "lost voice", "▚", "31"),
     ("tts_first_audio", "voice", "▓", "36"),
     ("remainder", "rest", "░", "37"),
 )
@@ -40,14 +42,25 @@ class Screen:
         self.line(f"{started_ms / 1000:7.1f} s {who}  {text or '(nothing was heard)'}{cut}")
 
     def waterfall(self, metrics: Mapping[str, float]) -> None:
-        """Where the time went between the caller's last sound and the agent's first."""
+        """Where the time went between the caller's last sound and the agent's first.
+
+        What was done while the end of the turn was still being waited for is not drawn: it
+        cost nothing, and is named at the end.
+        """
         if "response_latency" not in metrics:
             return
-        bar = "".join(self._stage(metrics.get(name, 0.0), cell, colour)
-                      for name, _, cell, colour in STAGES)  # fmt: skip
+        spared = metrics.get("overlapped", 0.0)
+        bar, hidden = "", spared
+        for name, _, cell, colour in STAGES:
+            length = metrics.get(name, 0.0)
+            if name != "endpointing_delay":
+                covered = min(hidden, length)
+                length, hidden = length - covered, hidden - covered
+            bar += self._stage(length, cell, colour)
         parts = [f"{label} {metrics[name]:.0f}" for name, label, _, _ in STAGES if name in metrics]
+        less = f" - {spared:.0f} while waiting" if spared else ""
         total = f"{metrics['response_latency']:.0f} ms"
-        self.line(f"{'':19}{bar} {total} = {' + '.join(parts)}")
+        self.line(f"{'':19}{bar} {total} = {' + '.join(parts)}{less}")
 
     def _stage(self, milliseconds: float, cell: str, colour: str) -> str:
         cells = min(WIDEST, round(max(0.0, milliseconds) / MS_PER_CELL))
