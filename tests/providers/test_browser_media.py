@@ -147,3 +147,44 @@ async def test_server_that_cannot_close_with_a_code_breaks_nothing():
     stream = BrowserMedia(Socket().receive, refusing)
     await stream.hang_up(1003)
     assert stream.gone
+
+
+async def placed(arrivals: list[float]) -> tuple[list[float], float]:
+    """The positions of frames that arrive at these ms, and how much counts as lost."""
+    socket, clock = Socket([*([FRAME] * len(arrivals)), HANGUP]), iter([0.0])
+    moments = iter(arrivals)
+
+    async def receive():
+        nonlocal clock
+        clock = iter([next(moments, arrivals[-1]) / 1000.0] * 2)
+        return await socket.receive()
+
+    stream = BrowserMedia(receive, socket.send, now=lambda: next(clock))
+    events = await all_of(stream)
+    return [e.timestamp for e in events if isinstance(e, Audio)], stream.positions.lost_ms
+
+
+def steadily(frames: int, begin: float = 0.0) -> list[float]:
+    return [begin + 20.0 * n for n in range(frames)]
+
+
+async def test_sound_that_a_stalled_page_never_sent_leaves_a_gap():
+    positions, lost = await placed([*steadily(50), *steadily(50, 4000.0)])
+    assert lost == 3000.0
+    assert positions[49] == 980.0
+    assert positions[59:] == steadily(41, 4180.0)
+
+
+@pytest.mark.parametrize("apart", [0.0, 5.0, 15.0])
+async def test_sound_that_was_held_up_and_comes_in_a_burst_leaves_none(apart):
+    held_up = int(2000.0 / (20.0 - apart))
+    burst = [3000.0 + apart * n for n in range(held_up)]
+    arrivals = [*steadily(50), *burst, *steadily(50, 20.0 * (50 + held_up))]
+    positions, lost = await placed(arrivals)
+    assert lost == 0.0
+    assert positions == steadily(len(arrivals))
+
+
+async def test_jitter_leaves_no_gap():
+    arrivals = [at + (150.0 if n % 7 < 3 else 0.0) for n, at in enumerate(steadily(300))]
+    assert (await placed(arrivals))[1] == 0.0

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from calls.providers.carriers.arrivals import Arrivals
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
@@ -84,11 +85,14 @@ class BrowserMedia(SocketStream):
     ) -> None:
         super().__init__(receive, send, sample_rate=SAMPLE_RATE, limits=limits, **kwargs)
         self.on_transcript = on_transcript
+        self._arrivals = Arrivals()
 
     def _take_bytes(self, data: bytes) -> MediaEvent | None:
         if len(data) % 2:
             raise MediaFault(Fault.MALFORMED, f"{len(data)} bytes are no whole 16-bit samples")
-        return self._place(data, None)
+        expected = self.positions.expected
+        missing = self._arrivals.missing(expected, (self._now() - self._began) * 1000.0)
+        return self._place(data, expected + missing if missing else None)
 
     def _take_text(self, text: str) -> MediaEvent | None:
         message = parse(text)
