@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,15 +67,15 @@ class Visitor:
     agent: uuid.UUID
     user_id: int | None = None
     call: uuid.UUID | None = None
+    language: str = ""
 
 
 async def admit_page(scope: Mapping[str, Any]) -> Visitor:
     """Whom a page's socket comes from: a widget's token, or a member. Raises Denied."""
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     token, agent = _first(query, TOKEN_PARAMETER), _first(query, "agent")
-    if token:
-        return await _by_token(token)
-    return await _by_login(scope, agent)
+    visitor = await (_by_token(token) if token else _by_login(scope, agent))
+    return replace(visitor, language=_first(query, "language"))
 
 
 async def _by_token(token: str) -> Visitor:
@@ -116,7 +116,9 @@ async def open_from_page(visitor: Visitor) -> Call:
 def _open(visitor: Visitor) -> Call:
     agent = Agent.objects.get(public_id=visitor.agent, is_active=True)
     user = User.objects.filter(pk=visitor.user_id).first() if visitor.user_id else None
-    return call_open_from_page(agent=agent, user=user, public_id=visitor.call)
+    return call_open_from_page(
+        agent=agent, user=user, public_id=visitor.call, language=visitor.language
+    )
 
 
 def _is_open(tenant_id: int) -> bool:

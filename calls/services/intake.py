@@ -90,11 +90,12 @@ def call_connect(*, public_id: uuid.UUID, carrier_id: str) -> Call:
 
 
 def call_open_from_page(
-    *, agent: Agent, user: User | None, public_id: uuid.UUID | None = None
+    *, agent: Agent, user: User | None, public_id: uuid.UUID | None = None, language: str = ""
 ) -> Call:
     """Begin a call from a page, answered at once.
 
     `public_id` comes out of a widget's token: a second call with it raises StreamRefused.
+    `language` is the page's wish (`en`, `en-GB`); the version's first where it has not that.
     Raises NoPublishedAgent.
     """
     version = _version_to_answer(agent)
@@ -107,7 +108,7 @@ def call_open_from_page(
                 version=version,
                 user=user,
                 channel=Channel.BROWSER,
-                language=version.language,
+                language=_language_for(version, language),
                 state=State.LIVE,
                 started_at=now,
                 answered_at=now,
@@ -140,6 +141,12 @@ def _version_to_answer(agent: Agent) -> AgentVersion:
     if version is None:
         raise NoPublishedAgent(f"agent {agent.public_id} has no published version")
     return version
+
+
+def _language_for(version: AgentVersion, wish: str) -> str:
+    """The wished language if the version speaks it, else the version's first."""
+    wish = wish[:2].lower()
+    return wish if wish in version.languages else version.language
 
 
 def _with_everything(public_id: uuid.UUID) -> Call:

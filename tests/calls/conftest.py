@@ -41,6 +41,7 @@ def staff_desk(
     *,
     language: Language = "es",
     slug: str = "andrea",
+    also: tuple[Language, ...] = (),
     greeting: str = "",
     **profile: Any,
 ) -> Desk:
@@ -58,7 +59,11 @@ def staff_desk(
             version=draft,
             actor="tests",
             prompt="Be kind.",
-            greeting={language: greeting or ("Hola." if language == "es" else "Hello.")},
+            languages=[language, *also],
+            greeting={
+                code: greeting or ("Hola." if code == "es" else "Hello.")
+                for code in (language, *also)
+            },
             profiles=profiles,
         )
         KnowledgeEntry.objects.create(

@@ -184,6 +184,19 @@ async def test_visitor_with_a_widget_token_calls_once(desk, quiet):
     assert len(await rows(desk, Call)) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "spoken"), [("en", "en"), ("en-GB", "en"), ("es", "es"), ("fr", "es"), ("", "es")]
+)
+async def test_page_chooses_among_the_languages_of_the_version(tenant, quiet, asked, spoken):
+    desk = await run_unscoped(staff_desk, tenant, "+525512340003", also=("en",))
+    phone = page(f"token={widget_token(desk.agent.public_id)}&language={asked}")
+    phone.socket.put(START)
+    await phone.until(lambda m: m["type"] == "ready")
+    phone.socket.put({"type": "hangup"})
+    await phone.over()
+    assert [call.language for call in await rows(desk, Call)] == [spoken]
+
+
 # --- who may not ---------------------------------------------------------------------------
 
 
