@@ -156,9 +156,9 @@ def _ranked(
 def _order(
     entry: Provider[RequestT, BackendT], wished: str, credentials: Credentials
 ) -> tuple[bool, bool, bool]:
-    """Healthy before failing, ordinary before last resort, wished before the rest."""
+    """Healthy before failing, the wished one first, the last resort last."""
     breaker = health_of(entry.kind, entry.name, credentials).breaker
-    return breaker.state == "open", entry.last_resort, entry.name != wished
+    return breaker.state == "open", entry.name != wished, entry.last_resort
 
 
 def _log_unmet_wish(

@@ -206,7 +206,7 @@ def test_the_pages_script_gets_texts_and_who_listens(
         ("en", {}, Credentials(), "demonstration"),
         ("es", {"provider": "browser"}, Credentials(), "browser"),
         ("es", {}, Credentials(groq_key="key"), None),
-        ("en", {"provider": "embedded"}, Credentials(groq_key="key"), None),  # the last resort
+        ("en", {"provider": "embedded"}, Credentials(groq_key="key"), "demonstration"),
     ],
 )
 def test_a_caller_is_told_of_ears_that_are_wanting(

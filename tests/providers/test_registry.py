@@ -49,6 +49,10 @@ async def test_the_wished_one_comes_first_and_the_embedded_one_last() -> None:
     assert await recognisers("openai") == ["openai", "azure", "groq", "embedded"]
 
 
+async def test_a_wish_for_the_embedded_one_is_granted() -> None:
+    assert await recognisers("embedded") == ["embedded", "azure", "groq", "openai"]
+
+
 async def test_the_browsers_own_serves_only_when_wished() -> None:
     assert await recognisers("browser") == ["browser", "azure", "groq", "openai", "embedded"]
 
