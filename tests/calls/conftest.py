@@ -35,6 +35,9 @@ class Desk:
     number: str
 
 
+HELLO: dict[Language, str] = {"es": "Hola.", "en": "Hello."}
+
+
 def staff_desk(
     tenant: Tenant,
     number: str,
@@ -60,10 +63,7 @@ def staff_desk(
             actor="tests",
             prompt="Be kind.",
             languages=[language, *also],
-            greeting={
-                code: greeting or ("Hola." if code == "es" else "Hello.")
-                for code in (language, *also)
-            },
+            greeting={code: greeting or HELLO[code] for code in (language, *also)},
             profiles=profiles,
         )
         KnowledgeEntry.objects.create(
