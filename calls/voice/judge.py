@@ -62,6 +62,9 @@ _OPEN_PHRASES = re.compile(
     r"\b(me gustaria|quisiera|quiero|necesito|puede|podria|voy a)( (saber|reservar|hablar|ir))?$|"
     r"\b(let me (see|think)|wait|hold on|espere|un momento|dejeme ver|a ver)$"
 )
+# "Which tours do you have", "where is it": a question may well end in its verb.
+_ASKS = re.compile(r"^(and |so |well )?(what|which|where|when|who|why|how)\b")
+_CLOSING_VERBS = _words("is are was were be am can could would should will want need have")
 _ASKED_CHOICE = re.compile(r"\?\s*$")
 
 
@@ -131,6 +134,8 @@ class HeuristicJudge:
         if text.endswith("?"):
             return _DONE
         dangling = _DANGLING.get(_base(language), _DANGLING["en"])
+        if _ASKS.match(plain(transcript)):
+            dangling -= _CLOSING_VERBS
         if _OPEN_PHRASES.search(" ".join(words)):
             return _OPEN
         if words[-1] in dangling and not self._answers(words, question):

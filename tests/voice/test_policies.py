@@ -232,6 +232,8 @@ def test_judge_waits_for_unfinished_words(text, language):
     [
         ("I would like to book a tour", "en", ""),
         ("Is it open on Sundays?", "en", ""),
+        ("which tours do you have", "en", ""),
+        ("what do i need", "en", ""),
         ("No, thank you.", "en", ""),
         ("quiero reservar para dos personas", "es", ""),
         ("sí", "es", "¿Quiere reservar?"),
