@@ -153,7 +153,9 @@ def test_the_machines_own_microphone_is_heard(
     page.click('[data-at="start"]')
     expect(at(page, "caller")).to_have_attribute("data-state", "speaking")
     expect(at(page, "meter")).not_to_have_attribute("aria-valuenow", "0")
-    expect(lines(page, "caller").first).to_contain_text("opening hours")
+    # The fake device starts anywhere in its recording, so that the first words may be cut off.
+    understood = lines(page, "caller").filter(has_text="opening hours")
+    expect(understood.first).to_be_visible()
     page.click('[data-at="hang-up"]')
     expect(at(page, "start")).to_be_visible()
 
