@@ -114,7 +114,6 @@ _CUT_OFF = frozenset(
         EndReason.FAILED,
         EndReason.INTERNAL_ERROR,
         EndReason.MEDIA_LOST,
-        EndReason.RECOGNISER_FAILED,
         EndReason.SERVER_LOST,
     }
 )

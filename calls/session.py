@@ -163,6 +163,7 @@ class StoredCall:
             phrases=opening.phrases,
             history=history,
             ambience=ambience_for(profile.advanced, media.sample_rate),
+            person=targets[0].name if targets else "",
         )
 
     def _ears(self, setup: Setup, sample_rate: int) -> Sequence[Recogniser]:

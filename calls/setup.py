@@ -44,7 +44,10 @@ class Opening:
     def later_texts(self) -> list[str]:
         """The same without the greeting."""
         own = self.phrases
-        fixed = (own.ask_to_repeat, own.goodbye, own.apology, own.turn_limit)
+        fixed = (
+            *(own.ask_to_repeat, own.not_understood, own.putting_through),
+            *(own.goodbye, own.apology, own.turn_limit),
+        )
         return [text for text in (*own.fillers, *own.away_prompts, *fixed) if text]
 
 

@@ -51,6 +51,7 @@ _ENDS: dict[str, dict[str, str]] = {
         EndReason.CALLER_HUNG_UP: "el cliente colgó",
         EndReason.AGENT_HUNG_UP: "el agente colgó",
         EndReason.CALLER_SILENT: "el cliente no dijo nada más",
+        EndReason.CALLER_NOT_UNDERSTOOD: "no se entendía al cliente",
         EndReason.MAX_DURATION: "se alcanzó la duración máxima",
         EndReason.TRANSFERRED: "transferida a una persona",
         EndReason.HANDED_OFF: "pasada a otro agente",

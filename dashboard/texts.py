@@ -10,6 +10,7 @@ END_REASONS = {
     "caller_hung_up": _("the caller hung up"),
     "agent_hung_up": _("the agent hung up"),
     "caller_silent": _("the caller said nothing for too long"),
+    "caller_not_understood": _("no words came of what the caller said"),
     "max_duration": _("the longest duration was reached"),
     "transferred": _("transferred to a person"),
     "handed_off": _("handed to another agent"),

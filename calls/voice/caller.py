@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from calls.voice.ports import CallerPressed, CallerSaid, ConversationItem
+from calls.voice.metrics import TurnMetrics
+from calls.voice.ports import CallerPressed, CallerSaid, ConversationItem, Turn
 
 
 @dataclass(slots=True)
@@ -82,6 +83,19 @@ class CallerTurn:
     def items(self) -> list[ConversationItem]:
         """What the brain is told."""
         return [*_joined([part for _, part in self.parts[self.told :]], self.partial)]
+
+    def stored(self, answered_at: float, metrics: TurnMetrics | None) -> Turn:
+        """As the store takes it; a call answered then began it."""
+        began = self.ended if self.started is None else self.started
+        return Turn(
+            "caller",
+            self.shown,
+            self.shown,
+            False,
+            began - answered_at,
+            max(began, self.ended) - answered_at,
+            metrics.as_dict() if metrics is not None else {},
+        )
 
 
 def _joined(

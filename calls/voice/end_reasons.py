@@ -11,6 +11,7 @@ class EndReason(StrEnum):
     CALLER_HUNG_UP = "caller_hung_up"
     AGENT_HUNG_UP = "agent_hung_up"
     CALLER_SILENT = "caller_silent"  # prompts went unanswered
+    CALLER_NOT_UNDERSTOOD = "caller_not_understood"  # no words came, however often repeated
     MAX_DURATION = "max_duration"
     TRANSFERRED = "transferred"  # to a person; `CallSession.outcome` says to whom
     HANDED_OFF = "handed_off"  # to another agent; likewise

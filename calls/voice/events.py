@@ -26,6 +26,7 @@ class Event(StrEnum):
     BACKCHANNEL = "backchannel"  # text
     TURN_LIMIT = "turn_limit"  # limit: the caller did not stop
     AWAY_PROMPT = "away_prompt"  # number, text
+    NOT_UNDERSTOOD = "not_understood"  # asked: how often in vain, person: who is to help
 
     REPLY_STARTED = "reply_started"  # text, preemptive
     REPLY_DROPPED = "reply_dropped"  # why: another transcript | the caller went on | ...

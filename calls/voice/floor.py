@@ -20,6 +20,7 @@ from calls.voice.history import History
 from calls.voice.line import Line
 from calls.voice.listening import CallerSide
 from calls.voice.metrics import TurnMetrics
+from calls.voice.parting import Parting, without_words
 from calls.voice.patience import Patience
 from calls.voice.playout import Playout
 from calls.voice.ports import (
@@ -40,7 +41,10 @@ FAILURES = 3  # replies in a row that the brain failed, then goodbye
 
 
 class Floor:
-    """One per call. `begin` starts it; `on_end` is called with the reason, perhaps twice."""
+    """One per call. `begin` starts it; `on_end` is called with the reason, perhaps twice.
+
+    `person`: the transfer target for a caller whom the agent does not understand, if any.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Floor:
         endpointing: Endpointing,
         bargein: BargeIn,
         on_end: Callable[[EndReason], None],
+        person: str,
     ) -> None:
         self.outcome: Action | None = None
         self._shop = shop
@@ -59,6 +64,7 @@ class Floor:
         self._store = store
         self._history = history
         self._on_end = on_end
+        self._person = person
         self._answered_at = shop.clock.now()
         self._state = State.LISTENING
         self._shown = self._shown_caller = ""
@@ -70,7 +76,7 @@ class Floor:
         self._words = ""  # of the next announcement
         self._opening = ""  # of the next reply, when the agent cuts in
         self._protected = 0.0
-        self._reason = EndReason.AGENT_HUNG_UP  # of the farewell
+        self._parting = Parting("", EndReason.AGENT_HUNG_UP)  # once it has begun
         self._failures = 0
         self._fillers = 0
         self._patience = Patience(shop.options, shop.clock, self)
@@ -300,7 +306,7 @@ class Floor:
         self._keep(reply, reply.track.size, interrupted=False)
         self._failures = self._failures + 1 if reply.failed else 0
         if self._failures >= FAILURES:
-            self._farewell(self._phrases.goodbye, EndReason.BRAIN_FAILED)
+            self._farewell(Parting(self._phrases.goodbye, EndReason.BRAIN_FAILED))
         for action in reply.actions:
             self._act(action)
 
@@ -358,18 +364,7 @@ class Floor:
             self.store_caller(turn, metrics)
 
     def store_caller(self, turn: CallerTurn, metrics: TurnMetrics | None = None) -> None:
-        began = turn.ended if turn.started is None else turn.started
-        self._store_turn(
-            Turn(
-                "caller",
-                turn.shown,
-                turn.shown,
-                False,
-                began - self._answered_at,
-                max(began, turn.ended) - self._answered_at,
-                metrics.as_dict() if metrics is not None else {},
-            )
-        )
+        self._store_turn(turn.stored(self._answered_at, metrics))
 
     def _store_turn(self, turn: Turn) -> None:
         self._store.turn(turn)
@@ -378,7 +373,7 @@ class Floor:
     # --- actions and endings ----------------------------------------------------------
 
     def _act(self, action: Action) -> None:
-        self.record(Event.ACTION, {"action": type(action).__name__, **asdict(action)})
+        self._note(action)
         if isinstance(action, SendDtmf):
             self._line.keys(action.digits)
             return
@@ -389,17 +384,24 @@ class Floor:
             transferred = isinstance(action, Transfer)
             self.end(EndReason.TRANSFERRED if transferred else EndReason.HANDED_OFF)
 
+    def _note(self, action: Action) -> None:
+        self.record(Event.ACTION, {"action": type(action).__name__, **asdict(action)})
+
     def end(self, reason: EndReason) -> None:
         """The call is over, now."""
         if self.cue(Cue.END):
             self._on_end(reason)
 
-    def _farewell(self, words: str, reason: EndReason) -> None:
-        self._words, self._reason = words, reason
-        self.cue(Cue.FAREWELL)
+    def _farewell(self, parting: Parting) -> None:
+        if (self._state, Cue.FAREWELL) in TABLE:
+            self._parting, self._words = parting, parting.words
+            self.cue(Cue.FAREWELL)
 
     def _hang_up(self) -> None:
-        self._on_end(self._reason)
+        if (transfer := self._parting.transfer) is not None:
+            self._note(transfer)
+            self.outcome = transfer
+        self._on_end(self._parting.reason)
 
     def _stop(self) -> None:
         """Whatever was being said ends here, with what was heard of it."""
@@ -436,7 +438,7 @@ class Floor:
         self.show_caller("away", self._clock.now())
         available = self._phrases.away_prompts
         if prompts > self._options.away_prompts or not available:
-            self._farewell(self._phrases.goodbye, EndReason.CALLER_SILENT)
+            self._farewell(Parting(self._phrases.goodbye, EndReason.CALLER_SILENT))
             return
         self._patience.prompted()
         text = available[(prompts - 1) % len(available)]
@@ -452,10 +454,16 @@ class Floor:
         self.cue(Cue.ENDPOINT if self.caller.cut_in() else Cue.ANNOUNCE)
 
     def duration_reached(self) -> None:
-        self._farewell(self._phrases.goodbye, EndReason.MAX_DURATION)
+        self._farewell(Parting(self._phrases.goodbye, EndReason.MAX_DURATION))
 
     def recogniser_is_gone(self) -> None:
-        self._farewell(self._phrases.apology, EndReason.RECOGNISER_FAILED)
+        self._farewell(without_words(self._phrases, self._person, EndReason.RECOGNISER_FAILED))
+
+    def not_understood(self, asked: int) -> None:
+        broken = self._hearing.broken
+        reason = EndReason.RECOGNISER_FAILED if broken else EndReason.CALLER_NOT_UNDERSTOOD
+        self.record(Event.NOT_UNDERSTOOD, {"asked": asked, "person": self._person})
+        self._farewell(without_words(self._phrases, self._person, reason))
 
     def ask_to_repeat(self) -> None:
         self._announce(self._phrases.ask_to_repeat)

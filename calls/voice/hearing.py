@@ -86,6 +86,7 @@ class Hearing:
         self._kept: deque[bytes] = deque()
         self._kept_ms = 0.0
         self._deaf = False  # no recogniser is left
+        self._broken_at: float | None = None  # when one failed last
         self._utterances = Utterances(options.transcript_timeout)
         self._written_off = ""  # words that were used before their final came
         self._voiced = 0.0  # ms of speech in the last utterance
@@ -125,6 +126,11 @@ class Hearing:
     def streams(self) -> bool | None:
         """Whether the recogniser sends partial words; None while that is not known."""
         return self._utterances.streams
+
+    @property
+    def broken(self) -> bool:
+        """A recogniser has failed, and no words have come since."""
+        return self._broken_at is not None and self._utterances.words_came <= self._broken_at
 
     @property
     def onset(self) -> bool:
@@ -283,7 +289,7 @@ class Hearing:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
-        name = self._recogniser.name
+        name, self._broken_at = self._recogniser.name, self._clock.now()
         data = {"kind": "recogniser", "provider": name, "error": repr(error)}
         self._listener.record(Event.PROVIDER_FAILED, data)
         if not self._candidates:

@@ -31,7 +31,7 @@ COUGH = 200.0  # ms of sound that do not, even if the recogniser never answers
 NOISE = 4000.0  # ms of speech without one partial word are none
 NOISE_AT_LEAST = 1200.0  # so much if a reply waits for it, and the caller in silence
 TAIL = 300.0  # ms: who begins that shortly before the agent's end answers it
-ASKS = 2  # so often in a row, then silence is better
+ASKS = 2  # so often in a row, then the agent says that it does not understand
 
 
 class AgentSide(Protocol):
@@ -57,6 +57,8 @@ class AgentSide(Protocol):
     def ask_to_repeat(self) -> None: ...
 
     def go_on(self) -> None: ...
+
+    def not_understood(self, asked: int) -> None: ...
 
     def recogniser_is_gone(self) -> None: ...
 
@@ -277,9 +279,13 @@ class CallerSide:
         self._floor.go_on()
 
     def _ask_to_repeat(self) -> None:
+        if self._hearing.speaking:
+            return
+        if self._asked == ASKS:
+            self._floor.not_understood(self._asked)
+            return
         self._asked += 1
-        if self._asked <= ASKS and not self._hearing.speaking:
-            self._floor.ask_to_repeat()
+        self._floor.ask_to_repeat()
 
     # --- backchannels -----------------------------------------------------------------
 

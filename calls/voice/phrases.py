@@ -15,6 +15,8 @@ class Phrases:
 
     fillers: tuple[str, ...]
     ask_to_repeat: str
+    not_understood: str  # once asking has not helped; then `putting_through` or `goodbye`
+    putting_through: str
     away_prompts: tuple[str, ...]
     goodbye: str
     apology: str
@@ -31,6 +33,8 @@ _DEFAULTS = {
     "en": Phrases(
         fillers=("One moment, please.", "Let me see.", "Just a second."),
         ask_to_repeat="Sorry, I did not catch that. Could you say it again?",
+        not_understood="I am sorry, I cannot understand you on this line.",
+        putting_through="I will put you through to a person.",
         away_prompts=("Are you still there?", "I cannot hear you. Are you there?"),
         goodbye="Thank you for calling. Goodbye.",
         apology="I am sorry, I am having a little trouble. One moment, please.",
@@ -39,6 +43,8 @@ _DEFAULTS = {
     "es": Phrases(
         fillers=("Un momento, por favor.", "Déjeme ver.", "Un segundo."),
         ask_to_repeat="Perdone, no le he entendido. ¿Puede repetirlo?",
+        not_understood="Lo siento, no consigo entenderle en esta línea.",
+        putting_through="Le paso con una persona.",
         away_prompts=("¿Sigue ahí?", "No le oigo. ¿Está ahí?"),
         goodbye="Gracias por llamar. Hasta luego.",
         apology="Lo siento, tengo un pequeño problema. Un momento, por favor.",

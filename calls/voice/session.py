@@ -51,7 +51,10 @@ _STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 
 
 class CallSession:
-    """Answers one call. Make it, `run` it once."""
+    """Answers one call. Make it, `run` it once.
+
+    `person`: the transfer target for a caller whom the agent does not understand; empty: none.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class CallSession:
         phrases: Phrases | None = None,
         history: Sequence[ConversationItem] = (),
         ambience: AmbienceSource | None = None,
+        person: str = "",
     ) -> None:
         self._ports = ports
         self._options = options
@@ -71,6 +75,7 @@ class CallSession:
         self._phrases = phrases or Phrases.for_language(language)
         self._history = History(language, history)
         self._ambience = ambience
+        self._person = person
         self._tasks = Tasks(self._crashed)
         self._reason: EndReason | None = None
         self._over = asyncio.Event()
@@ -133,6 +138,7 @@ class CallSession:
             Endpointing(options, ports.judge, self._language),
             BargeIn(options, self._language),
             self._ended,
+            self._person,
         )
         self._hearing = Hearing(ports, options, self._tasks, floor.caller, self._answered)
         self._playout = Playout(

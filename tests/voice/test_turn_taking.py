@@ -456,7 +456,8 @@ def test_only_two_requests_to_repeat_in_a_row():
         call.caller_noise(at=1.0 + 8 * number, until=2.5 + 8 * number)
     call.caller_hangs_up(at=25.0)
     timeline = run_script(call, options())
-    assert len(turns(timeline, "agent")) == 2
+    asks = [turn for turn in turns(timeline, "agent") if turn.text.startswith("Perdone")]
+    assert len(asks) == 2
 
 
 def test_partial_words_stand_in_for_a_final_that_never_comes():

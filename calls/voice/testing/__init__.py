@@ -79,6 +79,7 @@ def run_script(
     *,
     phrases: Phrases | None = None,
     ambience: AmbienceSource | None = None,
+    person: str = "",
 ) -> Timeline:
     """Run the call to its end. Raises `Deadlock` where a real call would hang."""
     chosen = options or TurnOptions()
@@ -87,7 +88,7 @@ def run_script(
         noise_adaptation=chosen.noise_adaptation and chosen.chose("noise_adaptation"),
         endpointing_adaptive=chosen.endpointing_adaptive and chosen.chose("endpointing_adaptive"),
     )
-    return run_virtually(_run(script, chosen, phrases, ambience))
+    return run_virtually(_run(script, chosen, phrases, ambience, person))
 
 
 async def _run(
@@ -95,6 +96,7 @@ async def _run(
     options: TurnOptions,
     phrases: Phrases | None,
     ambience: AmbienceSource | None,
+    person: str,
 ) -> Timeline:
     line = ScriptedLine(script, has_ambience=ambience is not None)
     store, recorder = ScriptedStore(), ScriptedRecorder()
@@ -118,6 +120,7 @@ async def _run(
         greeting=script.greeting,
         phrases=phrases,
         ambience=ambience,
+        person=person,
     )
     loop = asyncio.get_running_loop()
     for at, reason in script.ended_from_outside:
