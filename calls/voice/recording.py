@@ -54,13 +54,14 @@ class WavRecorder:
         self._pieces: deque[_Piece] = deque()
         self._file = -1
         self._ends = [0, 0]
+        self._on_disk = 0  # frames that the header counts
         self._closing: Future[None] | None = None
         _Writer.shared().add(self)
 
     @property
     def seconds(self) -> float:
         """How much is on disk by now."""
-        return max(self._ends) / self.sample_rate
+        return self._on_disk / self.sample_rate
 
     def caller(self, pcm: bytes, at: float) -> None:
         """Sound of the caller whose first sample lies `at` ms after the call was answered."""
@@ -170,6 +171,7 @@ class WavRecorder:
         chunk = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
         form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, rate, rate * _FRAME_BYTES, 4, 16)
         _write_at(self._file, chunk + form + struct.pack("<4sI", b"data", size), 0)
+        self._on_disk = size // _FRAME_BYTES
 
     def _close_file(self) -> None:
         if self._file >= 0:

@@ -177,6 +177,22 @@ async def test_all_calls_share_one_thread(tmp_path):
     assert len(writers) == 1
 
 
+async def test_what_is_being_written_does_not_count_as_on_disk(path, monkeypatch):
+    counted = []
+    write = os.pwrite
+
+    def watched(*arguments):
+        counted.append(recorder.seconds)
+        return write(*arguments)
+
+    monkeypatch.setattr(os, "pwrite", watched)
+    recorder = WavRecorder(path, RATE)
+    recorder.caller(pcm(1, 1000), at=0)
+    await recorder.aclose()
+    assert set(counted) == {0.0}
+    assert recorder.seconds == 1.0
+
+
 def test_a_recording_can_be_played_when_the_process_was_killed(path):
     script = f"""
         import pathlib, sys, time
