@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import fields, replace
 from typing import Any
@@ -15,11 +15,7 @@ from calls.voice.denoise import KINDS, Denoiser
 from calls.voice.ports import (
     BrainEvent,
     Conversation,
-    Final,
-    Partial,
-    Recogniser,
     Recorder,
-    SpeechDetector,
     Store,
     Turn,
 )
@@ -127,55 +123,7 @@ class LaterRecorder:
 
 
 def denoiser(kind: str, sample_rate: int) -> Denoiser | None:
-    """The denoiser of that kind for one listener; None where there is nothing to do."""
+    """The denoiser of that kind for one call; None where there is nothing to do."""
     if kind == "none":
         return None
     return Denoiser(kind if kind in KINDS else "spectral", sample_rate)
-
-
-class DenoisedDetector:
-    """A `SpeechDetector` that listens to cleaned sound."""
-
-    def __init__(self, inner: SpeechDetector, denoiser: Denoiser) -> None:
-        self._inner, self._denoiser = inner, denoiser
-        self.sample_rate, self.chunk_samples = inner.sample_rate, inner.chunk_samples
-
-    def process(self, chunk: bytes) -> float:
-        """As the inner one's, of the cleaned chunk."""
-        return self._inner.process(self._denoiser.process(chunk))
-
-    def reset(self) -> None:
-        """Forget speech and noise."""
-        self._denoiser.reset()
-        self._inner.reset()
-
-
-class DenoisedRecogniser:
-    """A `Recogniser` that is given cleaned sound; everything else is the inner one's."""
-
-    def __init__(self, inner: Recogniser, denoiser: Denoiser) -> None:
-        self._inner, self._denoiser = inner, denoiser
-        self.name = inner.name
-
-    async def open(self) -> None:
-        """Connect."""
-        await self._inner.open()
-
-    def push(self, pcm: bytes) -> None:
-        """Clean and pass on."""
-        self._inner.push(self._denoiser.process(pcm))
-
-    def start_utterance(self) -> None:
-        """Speech has started."""
-        self._inner.start_utterance()
-
-    def finish_utterance(self) -> None:
-        """Speech has ended."""
-        self._inner.finish_utterance()
-
-    def __aiter__(self) -> AsyncIterator[Partial | Final]:
-        return self._inner.__aiter__()
-
-    async def aclose(self) -> None:
-        """Disconnect."""
-        await self._inner.aclose()

@@ -33,7 +33,7 @@ from calls.setup import (
     Opening,
     Setup,
     ambience_for,
-    detector_for,
+    cleaner_for,
     load,
     recognisers_for,
     turn_options,
@@ -43,6 +43,7 @@ from calls.store import CallStore
 from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
 from calls.voice.ports import ConversationItem, Recogniser, Synthesiser
 from calls.voice.recording import WavRecorder
+from calls.voice.silero import SileroDetector
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class StoredCall:
         since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,
-            detector=detector_for(profile, media.sample_rate),
+            detector=SileroDetector(media.sample_rate),
             recognisers=recognisers,
             judge=HeuristicJudge(),
             brain=MindBrain(setup.mind),
@@ -154,6 +155,7 @@ class StoredCall:
             store=LaterStore(self._store, since) if since else self._store,
             recorder=LaterRecorder(self._recorder, since) if since else self._recorder,
             clock=LoopClock(),
+            cleaner=cleaner_for(profile, media.sample_rate),
         )
         return CallSession(
             ports,

@@ -12,7 +12,7 @@ from agents.models import AgentVersion
 from agents.profiles import AdvancedSettings, Channel, ChannelProfile
 from agents.selectors import recognition_hints
 from agents.services.mind import build_mind
-from calls.adapters import DenoisedDetector, DenoisedRecogniser, denoiser
+from calls.adapters import denoiser
 from calls.providers.registry import (
     Credentials,
     RecogniserOptions,
@@ -24,8 +24,7 @@ from calls.providers.tts.apology import apology_pcm
 from calls.startup import warm_up
 from calls.voice import Phrases, TurnOptions
 from calls.voice.ambience import Ambience
-from calls.voice.ports import Recogniser, SpeechDetector, Synthesiser
-from calls.voice.silero import SileroDetector
+from calls.voice.ports import Cleaner, Recogniser, Synthesiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def recognisers_for(
     transcriber = setup.opening.profile.transcriber
     first, *others = transcriber.languages
     deaf = transcriber.provider == browser.NAME and not page_recognises
-    found = build_recognisers(
+    return build_recognisers(
         provider="" if deaf else transcriber.provider,
         language=first,
         sample_rate=sample_rate,
@@ -137,14 +136,6 @@ def recognisers_for(
             prefix=transcriber.turns.vad_prefix, further_languages=tuple(others)
         ),
     )
-    return [_denoised(each, transcriber.denoising, sample_rate) for each in found]
-
-
-def _denoised(recogniser: Recogniser, kind: str, sample_rate: int) -> Recogniser:
-    cleaner = denoiser(kind, sample_rate)
-    if isinstance(recogniser, browser.BrowserRecogniser):
-        return recogniser  # it hears nothing of the sound that comes here
-    return recogniser if cleaner is None else DenoisedRecogniser(recogniser, cleaner)
 
 
 def ambience_for(advanced: AdvancedSettings, sample_rate: int) -> Ambience | None:
@@ -154,8 +145,6 @@ def ambience_for(advanced: AdvancedSettings, sample_rate: int) -> Ambience | Non
     return Ambience(advanced.ambience, advanced.ambience_volume, sample_rate)
 
 
-def detector_for(profile: ChannelProfile, sample_rate: int) -> SpeechDetector:
-    """What tells speech from everything else."""
-    detector = SileroDetector(sample_rate)
-    cleaner = denoiser(profile.transcriber.denoising, sample_rate)
-    return detector if cleaner is None else DenoisedDetector(detector, cleaner)
+def cleaner_for(profile: ChannelProfile, sample_rate: int) -> Cleaner | None:
+    """What takes noise out of the caller's sound, if anything is to."""
+    return denoiser(profile.transcriber.denoising, sample_rate)

@@ -25,7 +25,7 @@ _FAINTEST = 0.5  # power of a sample below which a line is digitally silent
 
 
 class Denoiser:
-    """Takes PCM16 of one call piece by piece; `kind` is one of KINDS, `sample_rate` in Hz."""
+    """A `Cleaner` of PCM16; `kind` is one of KINDS, `sample_rate` in Hz."""
 
     def __init__(self, kind: str, sample_rate: int) -> None:
         if kind not in KINDS:

@@ -1,6 +1,6 @@
 """The caller's side: frames in; speech starts and stops, transcripts and their absence out.
 
-    frame -> recorder, recogniser.push, speech detector        plain calls: no queue, no task
+    frame -> recorder; cleaner -> recogniser.push, speech detector    plain calls: no queue
 
     caller      |=========|
     utterance   start      .. finish -> one Final from the recogniser
@@ -71,6 +71,7 @@ class Hearing:
     ) -> None:
         self._clock = ports.clock
         self._recorder = ports.recorder
+        self._cleaner = ports.cleaner
         self._tasks = tasks
         self._options = options
         self._listener = listener
@@ -157,9 +158,13 @@ class Hearing:
         length = len(pcm) / self._bytes_per_ms
         self._follow_clock(audio.timestamp, length)
         self._recorder.caller(pcm, audio.timestamp + self._base)
+        began = audio.timestamp
+        if self._cleaner is not None:
+            pcm = self._cleaner.process(pcm)
+            began -= self._cleaner.delay_ms
         self._keep(pcm, length)
         self._tell(self._recogniser.push, pcm)
-        for change in self._activity.process(pcm, audio.timestamp):
+        for change in self._activity.process(pcm, began):
             self._changed(change)
         if self._activity.speaking:
             self._listener.voiced(self._activity.voiced + self._activity.grain)

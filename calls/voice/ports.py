@@ -98,6 +98,20 @@ class SpeechDetector(Protocol):
         """Forget what was heard so far."""
 
 
+class Cleaner(Protocol):
+    """Takes the noise out of the caller's sound, once for all who listen; one instance per call.
+
+    The recording keeps the sound as it came.
+    """
+
+    @property
+    def delay_ms(self) -> float:
+        """How much later the sound comes out."""
+
+    def process(self, pcm: bytes) -> bytes:
+        """As many samples as were given, the sound of `delay_ms` before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word and when it sounds, in ms from the start of its utterance or segment."""
@@ -375,3 +389,4 @@ class Ports:
     store: Store
     recorder: Recorder
     clock: Clock
+    cleaner: Cleaner | None = None

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from agents.profiles import ChannelProfile, TurnSettings
 from calls import session as session_module
 from calls import setup as composition
-from calls.adapters import DenoisedDetector, DenoisedRecogniser, NoRecorder
+from calls.adapters import NoRecorder
 from calls.live import live
 from calls.models import Call, Recording
 from calls.providers.carriers.browser import BrowserMedia
@@ -29,6 +29,7 @@ from calls.providers.provider import Credentials, RecogniserOptions
 from calls.providers.registry import build_recognisers
 from calls.session import StoredCall
 from calls.voice import TurnOptions
+from calls.voice.denoise import Denoiser
 from calls.voice.ports import AgentSaid, CallerSaid, Conversation, Ports, Transfer
 from tenants.db import run_in_tenant
 from tests.calls.conftest import Desk, staff_desk
@@ -235,10 +236,10 @@ async def terms(world: World) -> bool:
     return "Xcaret" in [item["Text"] for item in items]
 
 
-async def cleaned(world: World) -> tuple[bool, bool]:
-    """Whether noise is taken away before speech is looked for, and before it is recognised."""
-    ears = world.ports.recognisers[0]
-    return isinstance(world.ports.detector, DenoisedDetector), isinstance(ears, DenoisedRecogniser)
+async def cleaned(world: World) -> str | None:
+    """What takes the noise away before anybody listens."""
+    cleaner = world.ports.cleaner
+    return cleaner.kind if isinstance(cleaner, Denoiser) else None
 
 
 def option(name: str) -> Callable[[World], Awaitable[Any]]:
@@ -309,7 +310,7 @@ ROWS: dict[str, Row] = {
     "transcriber.provider": Row("browser", listener, "browser"),
     "transcriber.languages": Row(["es-AR", "en-GB"], languages, ["es-AR", "en-GB"]),
     "transcriber.keyterms": Row(["Xcaret"], terms, True),
-    "transcriber.denoising": Row("spectral", cleaned, (True, True)),
+    "transcriber.denoising": Row("spectral", cleaned, "spectral"),
     "functions.hang_up": Row(False, offers("hang_up"), False),
     "functions.dtmf": Row(True, offers("send_dtmf"), True),
     "functions.transfer_targets": Row([TARGET], transfer, (["Ventas"], "+525555123456")),

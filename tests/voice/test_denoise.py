@@ -5,7 +5,15 @@ import pytest
 
 from calls.voice.denoise import Denoiser
 from calls.voice.resample import resample
+from calls.voice.testing import run_script
+from calls.voice.testing.peers import (
+    CHUNK_SAMPLES,
+    ScriptedDetector,
+    ScriptedRecogniser,
+    ScriptedRecorder,
+)
 from tests.voice.signals import as_pcm, as_samples, clip, decibels, pieces
+from tests.voice.test_scripted_calls import booking, options
 
 
 def denoised(noisy: np.ndarray, rate: int = 8000) -> np.ndarray:
@@ -108,3 +116,52 @@ def test_none_passes_through_without_delay():
 def test_an_unknown_kind_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="'magic': choose one of none, spectral"):
         Denoiser("magic", 8000)
+
+
+class Late:
+    """A cleaner that only delays, and counts what it was given. Implements `Cleaner`."""
+
+    delay_ms = 100
+
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+        self._held = bytes(int(self.delay_ms * 16))
+
+    def process(self, pcm: bytes) -> bytes:
+        self.given.append(pcm)
+        self._held += pcm
+        ready, self._held = self._held[: len(pcm)], self._held[len(pcm) :]
+        return ready
+
+
+def test_one_cleaned_stream_is_heard_and_the_callers_own_sound_is_recorded(monkeypatch):
+    detected, pushed, recorded = [], [], []
+    spy(monkeypatch, ScriptedDetector, "process", detected)
+    spy(monkeypatch, ScriptedRecogniser, "push", pushed)
+    spy(monkeypatch, ScriptedRecorder, "caller", recorded)
+    cleaner = Late()
+    timeline = run_script(booking(), options(), cleaner=cleaner)
+    assert cleaner.given == recorded
+    assert b"".join(pushed) == (bytes(1600) + b"".join(recorded))[: len(b"".join(pushed))]
+    assert set(detected) <= set(pieces(b"".join(pushed), CHUNK_SAMPLES * 2))
+    assert timeline.turns[0].text == "book a tour"
+
+
+def test_the_delay_of_cleaning_moves_no_moment_of_speech():
+    plain = run_script(booking(), options())
+    cleaned = run_script(booking(), options(), cleaner=Late())
+    moments = [[(state, at) for at, state in run.caller_states] for run in (plain, cleaned)]
+    assert [state for state, _ in moments[0]] == [state for state, _ in moments[1]]
+    for (_, before), (_, after) in zip(*moments, strict=True):
+        assert after == pytest.approx(before, abs=0.033)  # a chunk of the detector
+
+
+def spy(monkeypatch, owner, name, seen):
+    """Keep the sound that this method of a peer is given."""
+    real = getattr(owner, name)
+
+    def watched(self, pcm, *others):
+        seen.append(pcm)
+        return real(self, pcm, *others)
+
+    monkeypatch.setattr(owner, name, watched)

@@ -23,7 +23,7 @@ from calls.voice.events import Event
 from calls.voice.options import TurnOptions
 from calls.voice.phrases import Phrases
 from calls.voice.playout import AmbienceSource
-from calls.voice.ports import Action, ConversationItem, Ports, Turn
+from calls.voice.ports import Action, Cleaner, ConversationItem, Ports, Turn
 from calls.voice.session import CallSession
 from calls.voice.testing.peers import (
     ScriptedBrain,
@@ -80,6 +80,7 @@ def run_script(
     phrases: Phrases | None = None,
     ambience: AmbienceSource | None = None,
     person: str = "",
+    cleaner: Cleaner | None = None,
 ) -> Timeline:
     """Run the call to its end. Raises `Deadlock` where a real call would hang."""
     chosen = options or TurnOptions()
@@ -88,7 +89,7 @@ def run_script(
         noise_adaptation=chosen.noise_adaptation and chosen.chose("noise_adaptation"),
         endpointing_adaptive=chosen.endpointing_adaptive and chosen.chose("endpointing_adaptive"),
     )
-    return run_virtually(_run(script, chosen, phrases, ambience, person))
+    return run_virtually(_run(script, chosen, phrases, ambience, person, cleaner))
 
 
 async def _run(
@@ -97,6 +98,7 @@ async def _run(
     phrases: Phrases | None,
     ambience: AmbienceSource | None,
     person: str,
+    cleaner: Cleaner | None,
 ) -> Timeline:
     line = ScriptedLine(script, has_ambience=ambience is not None)
     store, recorder = ScriptedStore(), ScriptedRecorder()
@@ -112,6 +114,7 @@ async def _run(
         store,
         recorder,
         LoopClock(),
+        cleaner,
     )
     session = CallSession(
         ports,
