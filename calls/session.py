@@ -34,6 +34,7 @@ from calls.setup import (
     Setup,
     ambience_for,
     cleaner_for,
+    detector_for,
     load,
     recognisers_for,
     turn_options,
@@ -43,7 +44,6 @@ from calls.store import CallStore
 from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
 from calls.voice.ports import ConversationItem, Recogniser, Synthesiser
 from calls.voice.recording import WavRecorder
-from calls.voice.silero import SileroDetector
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class StoredCall:
         since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,
-            detector=SileroDetector(media.sample_rate),
+            detector=detector_for(media.sample_rate),
             recognisers=recognisers,
             judge=HeuristicJudge(),
             brain=MindBrain(setup.mind),

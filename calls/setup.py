@@ -24,7 +24,8 @@ from calls.providers.tts.apology import apology_pcm
 from calls.startup import warm_up
 from calls.voice import Phrases, TurnOptions
 from calls.voice.ambience import Ambience
-from calls.voice.ports import Cleaner, Recogniser, Synthesiser
+from calls.voice.ports import Cleaner, Recogniser, SpeechDetector, Synthesiser
+from calls.voice.silero import SileroDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,11 @@ def ambience_for(advanced: AdvancedSettings, sample_rate: int) -> Ambience | Non
     if advanced.ambience == "none":
         return None
     return Ambience(advanced.ambience, advanced.ambience_volume, sample_rate)
+
+
+def detector_for(sample_rate: int) -> SpeechDetector:
+    """What tells speech from everything else."""
+    return SileroDetector(sample_rate)
 
 
 def cleaner_for(profile: ChannelProfile, sample_rate: int) -> Cleaner | None:
