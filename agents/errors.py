@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
+
 
 class AgentsError(Exception):
     """A request about agents that cannot be fulfilled."""
@@ -11,16 +13,18 @@ class VersionIsImmutable(AgentsError):
     """A published or retired version was about to be changed."""
 
     def __init__(self, number: int, state: str) -> None:
-        super().__init__(
-            f"Version {number} is {state} and cannot be changed. Make a new draft instead."
+        text = gettext(
+            "Version %(number)s is %(state)s and cannot be changed. Make a new draft instead."
         )
+        super().__init__(text % {"number": number, "state": state})
 
 
 class NotPublishable(AgentsError):
     """A draft lacks something that callers need. `faults` lists every one."""
 
     def __init__(self, faults: list[str]) -> None:
-        super().__init__("The draft cannot be published: " + "; ".join(faults))
+        text = gettext("The draft cannot be published: %(faults)s")
+        super().__init__(text % {"faults": "; ".join(faults)})
         self.faults = faults
 
 
@@ -32,5 +36,7 @@ class KnowledgeFileError(AgentsError):
     """Rows of a knowledge file are wrong. `problems` holds (line, reason), every one."""
 
     def __init__(self, problems: list[tuple[int, str]]) -> None:
-        super().__init__("; ".join(f"line {line}: {reason}" for line, reason in problems))
+        text = gettext("line %(line)s: %(reason)s")
+        each = (text % {"line": line, "reason": reason} for line, reason in problems)
+        super().__init__("; ".join(each))
         self.problems = problems

@@ -8,14 +8,23 @@ Times are milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 
 import phonenumbers
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import MaxLen
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from agents.refusals import Problem, refusal
 
 Channel = Literal["browser", "twilio", "telnyx"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -29,6 +38,29 @@ Dialect = Literal[
 ]  # fmt: skip
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 DEFAULT_DIALECT: dict[Language, Dialect] = {"es": "es-MX", "en": "en-US"}
+
+FALLBACKS = _(
+    "Who steps in when the wished one fails or has no key, one a line, in this order. Empty: every "
+    "other one there is a key for. The embedded one is always the last."
+)
+
+
+def usual_dialect(language: str) -> Dialect:
+    """The dialect of a language where nobody chose one; English for an unknown language."""
+    return DEFAULT_DIALECT["es" if language[:2] == "es" else "en"]
+
+
+def _distinct(fallbacks: tuple[str, ...], chosen: str | None) -> tuple[str, ...]:
+    """The same; ValueError for one that is named twice, or is the chosen one."""
+    for at, name in enumerate(fallbacks):
+        if name == chosen:
+            raise ValueError(
+                gettext("%(name)s is the chosen one; it needs no second place")
+                % {"name": repr(name)}
+            )
+        if name in fallbacks[:at]:
+            raise ValueError(gettext("%(name)s is there twice") % {"name": repr(name)})
+    return fallbacks
 
 
 class Settings(BaseModel):
@@ -51,6 +83,14 @@ class ModelSettings(Settings):
     model: str = Field(
         "", max_length=120, description=_("Model id. Empty: the installation's (GROQ_MODEL).")
     )
+    fallbacks: tuple[Annotated[str, MaxLen(120)], ...] = Field(
+        (),
+        max_length=5,
+        description=_(
+            "Further model ids of the provider, one a line, in the order in which they step in "
+            "when the one before is slow or fails. The embedded brain is always the last."
+        ),
+    )
     temperature: float = Field(
         0.4, ge=0.0, le=2.0, description=_("0 always says the likeliest; higher is freer.")
     )
@@ -64,6 +104,11 @@ class ModelSettings(Settings):
         40, ge=2, le=400, description=_("How many past turns the model is shown.")
     )
 
+    @field_validator("fallbacks")
+    @classmethod
+    def _in_order(cls, fallbacks: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(fallbacks, info.data.get("model"))
+
 
 class VoiceSettings(Settings):
     """Who speaks, and how."""
@@ -71,12 +116,22 @@ class VoiceSettings(Settings):
     provider: Literal["azure", "elevenlabs", "openai", "groq", "embedded"] = Field(
         "azure", description=_("Wished voice provider; the others follow in order if it fails.")
     )
+    fallbacks: tuple[Literal["azure", "elevenlabs", "openai", "groq"], ...] = Field(
+        (), description=FALLBACKS
+    )
     voice: str = Field(
         "", max_length=120, description=_("Voice name or id. Empty: the provider's default.")
     )
     dialect: Dialect = Field("es-MX", description=_("Language and country of the voice."))
     speed: float = Field(1.0, ge=0.5, le=2.0, description=_("1 is the voice's own pace."))
     pitch: float = Field(0.0, ge=-50.0, le=50.0, description=_("Percent above or below its own."))
+    voices: dict[Dialect, Annotated[str, MaxLen(120)]] = Field(
+        default_factory=dict,
+        description=_(
+            "Voices for calls in another language: `en-GB = voice`, one a line. Without one it "
+            "is a voice of the same gender in the language's usual dialect."
+        ),
+    )
     style: str = Field("", max_length=60, description=_("Speaking style, where the voice has any."))
     style_degree: float = Field(1.0, ge=0.01, le=2.0, description=_("How strongly it shows."))
     lexicon: dict[str, str] = Field(
@@ -90,8 +145,23 @@ class VoiceSettings(Settings):
     def _no_empty_words(cls, lexicon: dict[str, str]) -> dict[str, str]:
         for word, sound in lexicon.items():
             if not word.strip() or not sound.strip():
-                raise ValueError(f"{word!r} = {sound!r}: both sides need a text")
+                values = {"word": repr(word), "sound": repr(sound)}
+                raise ValueError(gettext("%(word)s = %(sound)s: both sides need a text") % values)
         return lexicon
+
+    @field_validator("fallbacks")
+    @classmethod
+    def _in_order(cls, fallbacks: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(fallbacks, info.data.get("provider"))
+
+    def in_language(self, language: str) -> tuple[Dialect, str | None]:
+        """The dialect and the voice for a call in this language; None: nobody chose a voice."""
+        if self.dialect.startswith(language):
+            return self.dialect, self.voice
+        for dialect, voice in self.voices.items():
+            if dialect.startswith(language):
+                return dialect, voice
+        return usual_dialect(language), None
 
 
 class TurnSettings(Settings):
@@ -144,9 +214,13 @@ class TurnSettings(Settings):
     @model_validator(mode="after")
     def _min_is_not_over_max(self) -> TurnSettings:
         if self.endpointing_min > self.endpointing_max:
+            limits = {"min": self.endpointing_min, "max": self.endpointing_max}
             raise ValueError(
-                f"endpointing_min is {self.endpointing_min}; it may not exceed "
-                f"endpointing_max, which is {self.endpointing_max}"
+                gettext(
+                    "endpointing_min is %(min)s; it may not exceed endpointing_max, which is "
+                    "%(max)s"
+                )
+                % limits
             )
         return self
 
@@ -156,6 +230,9 @@ class TranscriberSettings(Settings):
 
     provider: Literal["azure", "groq", "openai", "embedded", "browser"] = Field(
         "azure", description=_("Wished recogniser; the others follow in order if it fails.")
+    )
+    fallbacks: tuple[Literal["azure", "groq", "openai", "browser"], ...] = Field(
+        (), description=FALLBACKS
     )
     languages: tuple[Dialect, ...] = Field(
         ("es-MX",),
@@ -174,8 +251,19 @@ class TranscriberSettings(Settings):
     @classmethod
     def _at_least_one(cls, languages: tuple[Dialect, ...]) -> tuple[Dialect, ...]:
         if not languages:
-            raise ValueError("at least one language is needed")
+            raise ValueError(gettext("at least one language is needed"))
         return languages
+
+    @field_validator("fallbacks")
+    @classmethod
+    def _in_order(cls, fallbacks: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _distinct(fallbacks, info.data.get("provider"))
+
+    def languages_in(self, language: str) -> tuple[Dialect, ...]:
+        """What to listen for on a call in this language: its dialects first, never none."""
+        own = tuple(dialect for dialect in self.languages if dialect.startswith(language))
+        others = tuple(dialect for dialect in self.languages if dialect not in own)
+        return (*(own or (usual_dialect(language),)), *others)
 
 
 class TransferTarget(Settings):
@@ -197,10 +285,14 @@ def e164(number: str) -> str:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
         raise ValueError(
-            f"{number!r} is not an international number such as +525512345678"
+            gettext("%(number)s is not an international number such as +525512345678")
+            % {"number": repr(number)}
         ) from None
     if not phonenumbers.is_valid_number(parsed):
-        raise ValueError(f"{number!r} is not a number that exists in its country's plan")
+        raise ValueError(
+            gettext("%(number)s is not a number that exists in its country's plan")
+            % {"number": repr(number)}
+        )
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
@@ -224,7 +316,10 @@ class FunctionSettings(Settings):
         seen: set[str] = set()
         for target in targets:
             if target.name.casefold() in seen:
-                raise ValueError(f"{target.name!r} is there twice; names must differ")
+                raise ValueError(
+                    gettext("%(name)s is there twice; names must differ")
+                    % {"name": repr(target.name)}
+                )
             seen.add(target.name.casefold())
         return targets
 
@@ -267,14 +362,6 @@ def default_profile(language: Language) -> ChannelProfile:
 # --- reading, with reasons ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One refused value: where (`transcriber.turns.vad_threshold`) and why."""
-
-    path: str
-    message: str
-
-
 class InvalidProfile(ValueError):
     """A profile holds values that are not allowed; `problems` lists every one of them."""
 
@@ -288,13 +375,17 @@ def parse_profile(data: Mapping[str, Any]) -> ChannelProfile:
     try:
         return ChannelProfile.model_validate(data)
     except ValidationError as error:
-        raise InvalidProfile([_problem(each) for each in error.errors()]) from None
+        raise InvalidProfile([refusal(each, ChannelProfile) for each in error.errors()]) from None
 
 
 def parse_profiles(data: Mapping[str, Any]) -> dict[Channel, ChannelProfile]:
     """One profile for every channel; raise InvalidProfile for a fault, a gap or an extra one."""
     problems = [
-        Problem(name, f"{name!r} is no channel; channels are {', '.join(CHANNELS)}")
+        Problem(
+            name,
+            gettext("%(name)s is no channel; channels are %(channels)s")
+            % {"name": repr(name), "channels": ", ".join(CHANNELS)},
+        )
         for name in data
         if name not in CHANNELS
     ]
@@ -309,70 +400,3 @@ def parse_profiles(data: Mapping[str, Any]) -> dict[Channel, ChannelProfile]:
     if problems:
         raise InvalidProfile(problems)
     return profiles
-
-
-def _problem(error: Any) -> Problem:
-    path = ".".join(str(part) for part in error["loc"])
-    field = field_at(error["loc"])
-    names = [part for part in error["loc"] if isinstance(part, str)]
-    name = names[-1] if names else "profile"
-    return Problem(path, _sentence(name, error, field))
-
-
-def _sentence(name: str, error: Any, field: FieldInfo | None) -> str:
-    value, kind = error["input"], error["type"]
-    if kind == "extra_forbidden":
-        return f"{name!r} is not a setting"
-    if kind == "missing":
-        return f"{name} is missing"
-    if kind in {"value_error", "assertion_error"}:
-        return f"{name}: {error['msg'].removeprefix('Value error, ')}"
-    allowed = allowed_values(field) if field is not None else ""
-    return f"{name} is {value!r}; " + (f"allowed is {allowed}" if allowed else error["msg"])
-
-
-def allowed_values(field: FieldInfo) -> str:
-    """What a field takes, in words: `0.05 to 0.95`, `none, office or cafe`, `yes or no`."""
-    choices = [str(choice) for choice in literal_choices(field.annotation)]
-    if choices:
-        return f"{', '.join(choices[:-1])} or {choices[-1]}"
-    low = next((m.ge for m in field.metadata if isinstance(m, Ge)), None)
-    high = next((m.le for m in field.metadata if isinstance(m, Le)), None)
-    if low is not None and high is not None:
-        whole = "a whole number, " if field.annotation is int else ""
-        return f"{whole}{low} to {high}"
-    if field.annotation is bool:
-        return "true or false"
-    longest = next((m.max_length for m in field.metadata if isinstance(m, MaxLen)), None)
-    return f"at most {longest} long" if longest is not None else ""
-
-
-def literal_choices(annotation: Any) -> tuple[Any, ...]:
-    """The values of a Literal, or of the Literal inside a tuple; else nothing."""
-    if get_origin(annotation) is Literal:
-        return get_args(annotation)
-    if get_origin(annotation) is tuple:
-        return literal_choices(get_args(annotation)[0])
-    return ()
-
-
-def field_at(
-    path: tuple[str | int, ...], model: type[BaseModel] = ChannelProfile
-) -> FieldInfo | None:
-    """The field that a path of names leads to; list positions are skipped."""
-    field: FieldInfo | None = None
-    for part in path:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        if field is None:
-            return None
-        model = _inner_model(field.annotation) or model
-    return field
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = get_args(annotation)
-    return _inner_model(inner[0]) if inner else None

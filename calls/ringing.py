@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 async def prepare_greeting(tenant_id: int, public_id: uuid.UUID) -> None:
     """Have the call's greeting, fillers and other fixed phrases in the cache of its voice."""
     opening = await run_in_tenant(tenant_id, _opening, public_id)
-    voices = voices_for(opening.profile, SAMPLE_RATE)
+    voices = voices_for(opening, SAMPLE_RATE)
     try:
         await prepare(voices, opening.texts())
     finally:

@@ -137,7 +137,7 @@ class StoredCall:
         self._transfers = {target.name: target.number for target in targets}
         setup.mind.observer = self._mind_tells
         recognisers = self._ears(setup, media.sample_rate)
-        voices = voices_for(profile, media.sample_rate)
+        voices = voices_for(opening, media.sample_rate)
         self._get_phrases(voices, opening)
         self._providers = {
             "recogniser": recognisers[0].name,

@@ -21,6 +21,7 @@ from calls.providers.registry import (
 )
 from calls.providers.stt import browser
 from calls.providers.tts.apology import apology_pcm
+from calls.providers.tts.voices import voice_for_language
 from calls.startup import warm_up
 from calls.voice import Phrases, TurnOptions
 from calls.voice.ambience import Ambience
@@ -99,13 +100,17 @@ def turn_options(profile: ChannelProfile) -> TurnOptions:
     return TurnOptions(**profile.transcriber.turns.model_dump(exclude_defaults=True))
 
 
-def voices_for(profile: ChannelProfile, sample_rate: int) -> list[Synthesiser]:
-    """Who may speak on this call, in order."""
-    voice = profile.voice
+def voices_for(opening: Opening, sample_rate: int) -> list[Synthesiser]:
+    """Who may speak on this call, in order, in the call's language."""
+    voice = opening.profile.voice
+    dialect, name = voice.in_language(opening.language)
+    if name is None:
+        name = voice_for_language(voice.voice, opening.language)
     return build_synthesisers(
         provider=voice.provider,
-        voice=voice.voice,
-        language=voice.dialect,
+        fallbacks=voice.fallbacks,
+        voice=name,
+        language=dialect,
         speed=voice.speed,
         pitch=voice.pitch,
         style=voice.style,
@@ -124,10 +129,14 @@ def recognisers_for(
     The browser's own recogniser is passed over where no page with one is on the line.
     """
     transcriber = setup.opening.profile.transcriber
-    first, *others = transcriber.languages
-    deaf = transcriber.provider == browser.NAME and not page_recognises
+    first, *others = transcriber.languages_in(setup.opening.language)
+    provider, *fallbacks = (
+        "" if name == browser.NAME and not page_recognises else name
+        for name in (transcriber.provider, *transcriber.fallbacks)
+    )
     return build_recognisers(
-        provider="" if deaf else transcriber.provider,
+        provider=provider,
+        fallbacks=fallbacks,
         language=first,
         sample_rate=sample_rate,
         keyterms=setup.keyterms,

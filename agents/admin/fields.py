@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 _TARGET = re.compile(r"^(?P<name>[^=]+)=\s*(?P<number>[^()]+?)\s*(?:\((?P<description>.*)\))?$")
@@ -43,19 +44,27 @@ class LinesField(forms.CharField):
 class LexiconField(LinesField):
     """Words and how they sound: `word = sound` a line."""
 
+    hint = gettext_lazy("“%(line)s”: write word = how it sounds")
+
     def to_python(self, value: Any) -> Any:
         return dict(super().to_python(value))
 
     def line(self, text: str) -> Any:
         word, sign, sound = (part.strip() for part in text.partition("="))
         if not sign:
-            raise ValidationError(_("“%(line)s”: write word = how it sounds") % {"line": text})
+            raise ValidationError(self.hint % {"line": text})
         return word, sound
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, dict):
             return "\n".join(f"{word} = {sound}" for word, sound in value.items())
         return value
+
+
+class VoicesField(LexiconField):
+    """Voices by dialect: `en-GB = voice` a line."""
+
+    hint = gettext_lazy("“%(line)s”: write dialect = voice, such as en-GB = en-GB-SoniaNeural")
 
 
 class TargetsField(LinesField):

@@ -20,16 +20,10 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from agents.admin.fields import LexiconField, LinesField, TargetsField
+from agents.admin.fields import LexiconField, LinesField, TargetsField, VoicesField
 from agents.admin.labels import CHOICES, LABELS
-from agents.profiles import (
-    ChannelProfile,
-    InvalidProfile,
-    TurnSettings,
-    allowed_values,
-    literal_choices,
-    parse_profile,
-)
+from agents.profiles import ChannelProfile, InvalidProfile, TurnSettings, parse_profile
+from agents.refusals import limits, literal_choices
 
 # Turn-taking is long; its limits of patience are looked for under "advanced".
 LIMITS = ("away_after", "away_prompts", "caller_turn_limit", "max_duration")
@@ -115,6 +109,8 @@ def _form_field(path: str, field: FieldInfo) -> forms.Field:
     }
     special = {
         "voice__lexicon": LexiconField,
+        "voice__voices": VoicesField,
+        **{f"{group}__fallbacks": LinesField for group in ("model", "voice", "transcriber")},
         "functions__transfer_targets": TargetsField,
     }.get(path)
     if special is not None:
@@ -141,14 +137,17 @@ def _is_list(field: FieldInfo) -> bool:
 
 def _help(path: str, field: FieldInfo) -> str:
     about = str(_(field.description)) if field.description else ""
+    if path.endswith("__fallbacks") and (choices := literal_choices(field.annotation)):
+        known = _("Choices: %(choices)s.") % {"choices": ", ".join(choices)}
+        return f"{about} {known}"
     if field.annotation not in {int, float}:
         return about
     unit = " ms" if field.annotation is int and path.startswith(TURNS) else ""
     unit = "" if path.endswith(("_words", "_prompts")) else unit
-    low, _to, high = allowed_values(field).removeprefix("a whole number, ").partition(" to ")
+    low, high = limits(field) or ("", "")
     values = {"low": low, "high": high, "default": field.default, "unit": unit}
-    limits = _("%(low)s to %(high)s%(unit)s; default %(default)s%(unit)s.") % values
-    return f"{about} {limits}"
+    allowed = _("%(low)s to %(high)s%(unit)s; default %(default)s%(unit)s.") % values
+    return f"{about} {allowed}"
 
 
 def _value_at(stored: Any, path: str) -> Any:

@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agents.brain.embedded.slots import SLOTS
@@ -85,12 +86,14 @@ class KnowledgeEntry(TenantModel):
         """Refuse a slot nobody can ask for, and a language that the version does not speak."""
         unknown = [slot for slot in self.collect or [] if slot not in SLOTS]
         if unknown:
-            message = f"{unknown[0]!r} cannot be asked for; known are {', '.join(SLOTS)}"
-            raise ValidationError({"collect": message})
+            message = gettext("%(slot)s cannot be asked for; known are %(slots)s")
+            values = {"slot": repr(unknown[0]), "slots": ", ".join(SLOTS)}
+            raise ValidationError({"collect": message % values})
         if self.version_id is not None and self.language not in self.version.languages:
+            message = gettext("language is %(language)s; this version speaks %(spoken)s")
             spoken = ", ".join(self.version.languages)
-            message = f"language is {self.language!r}; this version speaks {spoken}"
-            raise ValidationError({"language": message})
+            values = {"language": repr(self.language), "spoken": spoken}
+            raise ValidationError({"language": message % values})
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self._require_draft()

@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from agents.errors import VersionIsImmutable
@@ -198,21 +199,24 @@ class AgentVersion(TenantModel):
 
 def _check_languages(languages: Any, faults: dict[str, list[str]]) -> None:
     if not languages:
-        faults["languages"] = ["at least one language is needed"]
+        faults["languages"] = [gettext("at least one language is needed")]
         return
     unknown = [code for code in languages if code not in LANGUAGES]
     if unknown:
-        faults["languages"] = [f"{unknown[0]!r} is unknown; allowed is {' or '.join(LANGUAGES)}"]
+        values = {"name": repr(unknown[0]), "allowed": ", ".join(LANGUAGES)}
+        faults["languages"] = [gettext("%(name)s is unknown; allowed is %(allowed)s") % values]
     elif len(set(languages)) < len(languages):
-        faults["languages"] = ["a language is named twice"]
+        faults["languages"] = [gettext("a language is named twice")]
 
 
 def _check_greeting(greeting: Any, languages: list[str], faults: dict[str, list[str]]) -> None:
     if not isinstance(greeting, dict):
-        faults["greeting"] = ["a greeting is a text per language"]
+        faults["greeting"] = [gettext("a greeting is a text per language")]
         return
     for language, text in greeting.items():
         if language not in languages:
-            faults["greeting"] = [f"{language!r} is none of this version's languages"]
+            foreign = gettext("%(name)s is none of this version's languages")
+            faults["greeting"] = [foreign % {"name": repr(language)}]
         elif not isinstance(text, str) or len(text) > 1000:
-            faults["greeting"] = [f"the greeting in {language!r} must be a text of up to 1000"]
+            long = gettext("the greeting in %(name)s must be a text of up to 1000 characters")
+            faults["greeting"] = [long % {"name": repr(language)}]

@@ -11,10 +11,12 @@ from typing import Any, Literal
 import yaml
 from django.core.exceptions import ValidationError as ModelError
 from django.db.models import Max
+from django.utils.translation import gettext
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agents.errors import KnowledgeFileError
 from agents.models import AgentVersion, KnowledgeEntry
+from agents.refusals import refusal
 from tenants import audit
 from tenants.audit import Actor
 from tenants.db import tenant_transaction
@@ -96,12 +98,13 @@ def _checked_entries(
         entry = _entry(version, row, position=(last or 0) + len(entries) + 1)
         key = (entry.language, entry.question.casefold())
         if key in lines:
-            problems.append((line, f"question is the same as in line {lines[key]}"))
+            same = gettext("question is the same as in line %(line)s") % {"line": lines[key]}
+            problems.append((line, same))
         lines[key] = line
         problems += [(line, reason) for reason in _model_faults(entry)]
         entries.append((line, entry))
     if not entries and not problems:
-        problems.append((1, "the file holds no rows"))
+        problems.append((1, gettext("the file holds no rows")))
     if problems:
         raise KnowledgeFileError(problems)
     return entries
@@ -131,7 +134,8 @@ def _rows(text: str, file_format: FileFormat) -> Iterator[tuple[int, Any]]:
     rows = _csv_rows(text) if file_format == "csv" else _yaml_rows(text)
     for count, row in enumerate(rows, start=1):
         if count > MAX_ROWS:
-            raise KnowledgeFileError([(row[0], f"a file may hold {MAX_ROWS} rows at most")])
+            most = gettext("a file may hold %(count)s rows at most") % {"count": MAX_ROWS}
+            raise KnowledgeFileError([(row[0], most)])
         yield row
 
 
@@ -140,7 +144,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
     try:
         for row in reader:
             if None in row:
-                raise KnowledgeFileError([(reader.line_num, "more cells than columns")])
+                raise KnowledgeFileError([(reader.line_num, gettext("more cells than columns"))])
             yield reader.line_num, {key: value for key, value in row.items() if value}
     except csv.Error as error:
         raise KnowledgeFileError([(reader.reader.line_num, str(error))]) from None
@@ -151,12 +155,13 @@ def _yaml_rows(text: str) -> Iterator[tuple[int, Any]]:
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.SequenceNode):
-            raise KnowledgeFileError([(1, "the file must be a list of entries")])
+            raise KnowledgeFileError([(1, gettext("the file must be a list of entries"))])
         for node in root.value:
             yield node.start_mark.line + 1, loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise KnowledgeFileError([(line, f"not YAML: {error.problem}")]) from None
+        reason = gettext("not YAML: %(problem)s") % {"problem": error.problem}
+        raise KnowledgeFileError([(line, reason)]) from None
     finally:
         loader.dispose()
 
@@ -164,10 +169,10 @@ def _yaml_rows(text: str) -> Iterator[tuple[int, Any]]:
 def _reason(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{name!r} is no column; columns are {', '.join(KnowledgeRow.model_fields)}"
-    if error["type"] == "missing":
-        return f"{name} is missing"
-    return f"{name} is {error['input']!r}: {error['msg']}" if name else "not an entry"
+        columns = ", ".join(KnowledgeRow.model_fields)
+        values = {"name": repr(name), "columns": columns}
+        return gettext("%(name)s is no column; columns are %(columns)s") % values
+    return refusal(error, KnowledgeRow).message if name else gettext("not an entry")
 
 
 def _split(value: Any, separator: str) -> Any:

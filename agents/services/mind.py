@@ -24,7 +24,7 @@ from agents.brain.llm.local import LocalModel
 from agents.brain.mind import Mind, Observer, Persona
 from agents.brain.notes import note_details
 from agents.models import AgentVersion
-from agents.profiles import ChannelProfile, FunctionSettings
+from agents.profiles import ChannelProfile, FunctionSettings, ModelSettings
 from agents.search import TenantKnowledge
 from agents.selectors import knowledge_of
 from tenants.models import Tenant
@@ -147,15 +147,28 @@ def _remote(profile: ChannelProfile, credentials: MindCredentials) -> list[Candi
     """The models over the network, by wish of the profile and by key."""
     if profile.model.provider != "groq" or not credentials.groq_key:
         return []
+    first = profile.model.model or credentials.groq_model
+    wishes = dict.fromkeys((first, *profile.model.fallbacks))  # the installation may have it too
+    return [_candidate(model, profile.model, credentials) for model in wishes]
+
+
+def _candidate(model: str, wish: ModelSettings, credentials: MindCredentials) -> Candidate:
     options = GroqOptions(
-        model=profile.model.model or credentials.groq_model,
-        temperature=profile.model.temperature,
-        max_tokens=profile.model.max_tokens,
-        reasoning_effort=profile.model.reasoning_effort,
+        model=model,
+        temperature=wish.temperature,
+        max_tokens=wish.max_tokens,
+        reasoning_effort=wish.reasoning_effort,
     )
-    model = GroqModel(partial(_shared_client, credentials), options)
     # one breaker per key and model: a wrong model of one agent must not stop the others
-    return [Candidate(model, _breaker(credentials.groq_key, options.model))]
+    return Candidate(
+        GroqModel(partial(_shared_client, credentials), options),
+        _breaker(credentials.groq_key, model),
+    )
+
+
+def model_breakers() -> list[CircuitBreaker]:
+    """Those of all remote models that were used so far, for health pages."""
+    return list(_breakers.values())
 
 
 def _breaker(key: str, model: str) -> CircuitBreaker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypedDict, Unpack
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from agents.errors import NothingToRollBackTo, NotPublishable
 from agents.models import Agent, AgentVersion, KnowledgeEntry, VersionState
@@ -151,9 +152,9 @@ def _copy_knowledge(source: AgentVersion, draft: AgentVersion) -> None:
 
 
 def _require_publishable(version: AgentVersion) -> None:
-    faults = [] if version.prompt.strip() else ["the prompt is empty"]
+    faults = [] if version.prompt.strip() else [gettext("the prompt is empty")]
     faults += [
-        f"the greeting in {language!r} is missing"
+        gettext("the greeting in %(language)s is missing") % {"language": repr(language)}
         for language in version.languages
         if language not in version.greeting
     ]

@@ -1,6 +1,7 @@
 """Which recognisers and voices a call gets, in which order, and why not the others.
 
-The wished provider comes first, then whatever else there is a key for, the embedded one last.
+The wished provider comes first, then those that the profile names as its fallbacks, in its order,
+or, where it names none, whatever else there is a key for; the embedded one last.
 One whose circuit breaker is open goes behind the healthy ones; one that cannot do the language
 is left out, except that a call never goes without any.
 """
@@ -63,6 +64,7 @@ class ProviderStatus:
 def build_recognisers(
     *,
     provider: str = "",
+    fallbacks: Sequence[str] = (),
     language: str,
     sample_rate: int,
     keyterms: Sequence[str] = (),
@@ -74,7 +76,8 @@ def build_recognisers(
 
     Without a wished `provider` they are those that there are keys for, the embedded one last.
     """
-    chain = _chain(RECOGNISERS, wished=provider, language=language, credentials=credentials)
+    wishes = (provider, *fallbacks)
+    chain = _chain(RECOGNISERS, wishes=wishes, language=language, credentials=credentials)
     return [
         entry.build(
             RecogniserRequest(
@@ -94,6 +97,7 @@ def build_recognisers(
 def build_synthesisers(
     *,
     provider: str,
+    fallbacks: Sequence[str] = (),
     voice: str = "",
     language: str,
     speed: float = 1.0,
@@ -117,7 +121,8 @@ def build_synthesisers(
         credentials=credentials,
         health=health_of("synthesiser", provider, credentials),
     )
-    chain = _chain(SYNTHESISERS, wished=provider, language=language, credentials=credentials)
+    wishes = (provider, *fallbacks)
+    chain = _chain(SYNTHESISERS, wishes=wishes, language=language, credentials=credentials)
     return [
         entry.build(replace(wish, health=health_of("synthesiser", entry.name, credentials)))
         for entry in chain
@@ -127,38 +132,43 @@ def build_synthesisers(
 def _chain(
     providers: Sequence[Provider[RequestT, BackendT]],
     *,
-    wished: str,
+    wishes: Sequence[str],
     language: str,
     credentials: Credentials,
 ) -> list[Provider[RequestT, BackendT]]:
+    wished = wishes[0]
     met = any(entry.name == wished and not entry.missing(credentials) for entry in providers)
     if wished and not met:
         _log_unmet_wish(providers, wished, credentials)
-    return _ranked(providers, wished, language, credentials)
+    return _ranked(providers, wishes, language, credentials)
 
 
 def _ranked(
     providers: Sequence[Provider[RequestT, BackendT]],
-    wished: str,
+    wishes: Sequence[str],
     language: str,
     credentials: Credentials,
 ) -> list[Provider[RequestT, BackendT]]:
+    """`wishes`: the chosen one, then its fallbacks; without fallbacks all others follow."""
+    only_wished = len(wishes) > 1
     usable = [
         entry
         for entry in providers
-        if not entry.missing(credentials) and (entry.name == wished or not entry.on_request)
+        if not entry.missing(credentials)
+        and (entry.name in wishes or entry.last_resort or not (only_wished or entry.on_request))
     ]
     able = [entry for entry in usable if not entry.cannot(language)]
     chosen = able or [entry for entry in usable if entry.last_resort]
-    return sorted(chosen, key=lambda entry: _order(entry, wished, credentials))
+    return sorted(chosen, key=lambda entry: _order(entry, wishes, credentials))
 
 
 def _order(
-    entry: Provider[RequestT, BackendT], wished: str, credentials: Credentials
-) -> tuple[bool, bool, bool]:
-    """Healthy before failing, the wished one first, the last resort last."""
+    entry: Provider[RequestT, BackendT], wishes: Sequence[str], credentials: Credentials
+) -> tuple[bool, int, bool]:
+    """Healthy before failing, the wished ones first and in their order, the last resort last."""
     breaker = health_of(entry.kind, entry.name, credentials).breaker
-    return breaker.state == "open", entry.name != wished, entry.last_resort
+    place = wishes.index(entry.name) if entry.name in wishes else len(wishes)
+    return breaker.state == "open", place, entry.last_resort
 
 
 def _log_unmet_wish(
@@ -177,9 +187,11 @@ def describe(credentials: Credentials, language: str = "") -> list[ProviderStatu
     ]
 
 
-def first_recogniser(*, provider: str, language: str, credentials: Credentials) -> ProviderStatus:
+def first_recogniser(
+    *, provider: str, fallbacks: Sequence[str] = (), language: str, credentials: Credentials
+) -> ProviderStatus:
     """Who would listen if a call began now; not `available` if it cannot do the language."""
-    first = _ranked(RECOGNISERS, provider, language, credentials)[0]
+    first = _ranked(RECOGNISERS, (provider, *fallbacks), language, credentials)[0]
     return _status(first, credentials, language)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from django.utils import translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,42 @@ def test_turn_settings_can_be_given_to_the_loop():
             "lexicon: 'Spirit' = '': both sides need a text",
         ),
         (
+            {"voice": {"provider": "azure", "fallbacks": ["groq", "azure"]}},
+            "voice.fallbacks",
+            "fallbacks: 'azure' is the chosen one; it needs no second place",
+        ),
+        (
+            {"transcriber": {"provider": "azure", "fallbacks": ["groq", "groq"]}},
+            "transcriber.fallbacks",
+            "fallbacks: 'groq' is there twice",
+        ),
+        (
+            {"voice": {"fallbacks": ["festival"]}},
+            "voice.fallbacks.0",
+            "fallbacks is 'festival'; allowed is azure, elevenlabs, openai or groq",
+        ),
+        (
+            {"model": {"model": "a", "fallbacks": ["b", "a"]}},
+            "model.fallbacks",
+            "fallbacks: 'a' is the chosen one; it needs no second place",
+        ),
+        (
+            {"voice": {"voices": {"fr-FR": "x"}}},
+            "voice.voices.fr-FR.[key]",
+            "voices is 'fr-FR'; allowed is es-ES, es-MX, es-AR, es-CL, es-CO, es-PE, en-US, "
+            "en-GB, en-AU, en-CA or en-IE",
+        ),
+        (
+            {"advanced": {"idle_messages": 3}},
+            "advanced.idle_messages",
+            "idle_messages: a list is needed",
+        ),
+        (
+            {"voice": 3},
+            "voice",
+            "voice: a group of settings is needed",
+        ),
+        (
             {"transcriber": {"languages": ["de-DE"]}},
             "transcriber.languages.0",
             "languages is 'de-DE'; allowed is es-ES, es-MX, es-AR, es-CL, es-CO, es-PE, en-US, "
@@ -163,3 +200,50 @@ def test_whatever_is_typed_either_parses_or_is_refused_with_reasons(data):
         assert all(p.path and p.message for p in error.problems)
     else:
         assert parse_profile(profile.model_dump(mode="json")) == profile
+
+
+def test_a_profile_that_was_stored_before_there_were_fallbacks_is_valid():
+    stored = default_profile("es").model_dump(mode="json")
+    for group in ("model", "voice", "transcriber"):
+        del stored[group]["fallbacks"]
+    assert parse_profile(stored) == default_profile("es")
+
+
+@pytest.mark.parametrize(
+    ("language", "chosen"),
+    [
+        ("en", ("en-GB", "")),
+        ("es", ("es-CO", "es-CO-GonzaloNeural")),
+    ],
+)
+def test_each_language_has_its_voice(language, chosen):
+    profile = parse_profile(
+        {"voice": {"dialect": "en-GB", "voices": {"es-CO": "es-CO-GonzaloNeural"}}}
+    )
+    assert profile.voice.in_language(language) == chosen
+
+
+def test_a_language_without_a_voice_of_its_own_gets_its_usual_dialect():
+    assert default_profile("en").voice.in_language("es") == ("es-MX", None)
+
+
+@pytest.mark.parametrize(
+    ("listed", "language", "heard"),
+    [
+        (["en-GB", "es-AR"], "es", ("es-AR", "en-GB")),
+        (["en-GB", "es-AR"], "en", ("en-GB", "es-AR")),
+        (["en-GB"], "es", ("es-MX", "en-GB")),
+    ],
+)
+def test_a_call_is_listened_to_in_its_own_language_first(listed, language, heard):
+    profile = parse_profile({"transcriber": {"languages": listed}})
+    assert profile.transcriber.languages_in(language) == heard
+
+
+def test_refusals_are_said_in_the_readers_language():
+    with translation.override("es"):
+        refused = problems({"transcriber": {"turns": {"vad_threshold": 1.5}}, "voice": 3})
+    assert refused == {
+        "transcriber.turns.vad_threshold": "vad_threshold es 1.5; se permite 0.05 a 0.95",
+        "voice": "voice: se necesita un grupo de ajustes",
+    }

@@ -103,7 +103,7 @@ def test_an_empty_greeting_is_a_decision_and_may_be_published(agent, owner):
     ("content", "field", "reason"),
     [
         ({"languages": []}, "languages", "at least one language is needed"),
-        ({"languages": ["es", "de"]}, "languages", "'de' is unknown; allowed is es or en"),
+        ({"languages": ["es", "de"]}, "languages", "'de' is unknown; allowed is es, en"),
         ({"languages": ["es", "es"]}, "languages", "a language is named twice"),
         ({"greeting": {"en": "Hi"}}, "greeting", "'en' is none of this version's languages"),
         ({"greeting": ["Hola"]}, "greeting", "a greeting is a text per language"),

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -37,7 +38,7 @@ from tests.calls.sockets import Socket
 from tests.peers import azure_framing as framing
 from tests.peers.azure import RecognitionPeer, Script
 from tests.peers.azure_tts import AzureVoices
-from tests.peers.groq import GroqServer, running
+from tests.peers.groq import GroqServer, running, too_many
 from tests.providers.sound import next_final, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -80,9 +81,12 @@ async def begun(tenant: Any, settings: Any, **profile: Any):
     forget_all()
     voices, ears = AzureVoices(), RecognitionPeer(Script(("sí",)))
     door = framing.FrontDoor({**voices.routes, framing.RECOGNITION_PATH: ears.handle})
-    async with framing.listening(door) as address, running(GroqServer(key="k")) as groq:
-        settings.SPEECH_CREDENTIALS = Credentials(azure_endpoint=address, azure_key="right")
-        settings.GROQ_API_KEY, settings.GROQ_BASE_URL = "k", groq.url
+    async with framing.listening(door) as address, running(GroqServer(key=uuid4().hex)) as groq:
+        settings.SPEECH_CREDENTIALS = Credentials(
+            azure_endpoint=address, azure_key="a", groq_key="g", elevenlabs_key="e",
+            openai_audio_key="o",
+        )  # fmt: skip
+        settings.GROQ_API_KEY, settings.GROQ_BASE_URL = groq.key, groq.url
         desk, call = await run_in_tenant(tenant.id, _call, tenant, profile)
         socket = Socket()
         media = BrowserMedia(socket.receive, socket.send)
@@ -149,6 +153,12 @@ async def thinker(world: World) -> Any:
     return world.ports.brain.name  # type: ignore[attr-defined]
 
 
+async def next_model(world: World) -> Any:
+    """Who is asked when the first model has no more room."""
+    world.groq.replies.append(too_many())
+    return (await asked(world))["model"]
+
+
 async def turns_shown(world: World) -> int:
     messages = (await asked(world, turns=30))["messages"]
     return sum(message["role"] == "user" for message in messages)
@@ -210,8 +220,16 @@ async def speaker(world: World) -> str:
     return world.ports.synthesisers[0].name
 
 
+async def speakers(world: World) -> list[str]:
+    return [voice.name for voice in world.ports.synthesisers]
+
+
 async def listener(world: World) -> str:
     return world.ports.recognisers[0].name
+
+
+async def listeners(world: World) -> list[str]:
+    return [ear.name for ear in world.ports.recognisers]
 
 
 async def listened(world: World) -> dict[str, Any]:
@@ -293,11 +311,21 @@ GPT = {"model": "openai/gpt-oss-20b"}
 ROWS: dict[str, Row] = {
     "model.provider": Row("embedded", thinker, "embedded"),
     "model.model": Row("openai/gpt-oss-20b", of_model("model"), "openai/gpt-oss-20b"),
+    "model.fallbacks": Row(["openai/gpt-oss-20b"], next_model, "openai/gpt-oss-20b"),
     "model.temperature": Row(1.25, of_model("temperature"), 1.25),
     "model.max_tokens": Row(321, of_model("max_completion_tokens"), 321),
     "model.reasoning_effort": Row("high", of_model("reasoning_effort"), "high", GPT),
     "model.history_window": Row(6, turns_shown, 6),
     "voice.provider": Row("embedded", speaker, "embedded"),
+    "voice.fallbacks": Row(
+        ["openai", "elevenlabs"], speakers, ["azure", "openai", "elevenlabs", "embedded"]
+    ),
+    "voice.voices": Row(
+        {"es-CO": "es-CO-GonzaloNeural"},
+        of_voice(lambda r: r.voice),
+        "es-CO-GonzaloNeural",
+        {"dialect": "en-US"},
+    ),
     "voice.voice": Row("es-MX-JorgeNeural", of_voice(lambda r: r.voice), "es-MX-JorgeNeural"),
     "voice.dialect": Row("es-AR", of_voice(lambda r: r.voice), "es-AR-ElenaNeural"),
     "voice.speed": Row(1.3, attribute("prosody", "rate"), "+30%"),
@@ -308,6 +336,7 @@ ROWS: dict[str, Row] = {
     ),
     "voice.lexicon": Row({"Spirit": "Espírit"}, attribute("sub", "alias"), "Espírit"),
     "transcriber.provider": Row("browser", listener, "browser"),
+    "transcriber.fallbacks": Row(["openai", "groq"], listeners, ["azure", "openai", "groq"]),
     "transcriber.languages": Row(["es-AR", "en-GB"], languages, ["es-AR", "en-GB"]),
     "transcriber.keyterms": Row(["Xcaret"], terms, True),
     "transcriber.denoising": Row("spectral", cleaned, "spectral"),

@@ -102,6 +102,55 @@ async def test_an_exhausted_quota_moves_it_back_at_once_a_refused_request_never(
     assert (await recognisers("groq"))[-1] == "groq"
 
 
+async def fallen_back(
+    wished: str, *fallbacks: str, credentials: Credentials = ALL_KEYS, language: str = "en-US"
+) -> list[str]:
+    return await names_of(
+        build_recognisers(
+            provider=wished, fallbacks=fallbacks, language=language, sample_rate=8000,
+            credentials=credentials,
+        )
+    )  # fmt: skip
+
+
+async def test_the_profiles_fallbacks_follow_in_their_order_and_nobody_else() -> None:
+    assert await fallen_back("azure", "openai", "groq") == ["azure", "openai", "groq", "embedded"]
+    assert await fallen_back("groq", "openai") == ["groq", "openai", "embedded"]
+    assert await fallen_back("groq", "openai", language="es-MX") == ["groq", "openai"]
+
+
+async def test_a_fallback_without_a_key_is_left_out_and_the_embedded_one_stays() -> None:
+    azure_only = Credentials(azure_key="a", azure_region="eastus")
+    assert await fallen_back("openai", "groq", credentials=azure_only) == ["embedded"]
+    assert await fallen_back("openai", "azure", credentials=azure_only) == ["azure", "embedded"]
+
+
+async def test_the_browsers_own_serves_as_a_fallback_that_is_named() -> None:
+    assert await fallen_back("azure", "browser", credentials=Credentials()) == [
+        "browser",
+        "embedded",
+    ]
+
+
+async def test_a_failing_fallback_goes_behind_the_healthy_ones() -> None:
+    for _ in range(3):
+        health_of("recogniser", "openai", ALL_KEYS).failed(BadKey("openai", "401"))
+    assert await fallen_back("azure", "openai", "groq") == ["azure", "groq", "embedded", "openai"]
+
+
+async def test_voices_fall_back_in_the_profiles_order() -> None:
+    voices = build_synthesisers(
+        provider="openai",
+        fallbacks=("azure", "elevenlabs"),
+        language="es-MX",
+        sample_rate=8000,
+        credentials=ALL_KEYS,
+    )
+    for voice in voices:
+        await voice.aclose()
+    assert [voice.name for voice in voices] == ["openai", "azure", "elevenlabs", "embedded"]
+
+
 async def test_voices_are_chosen_the_same_way() -> None:
     voices = build_synthesisers(
         provider="azure", language="es-MX", sample_rate=8000, credentials=ALL_KEYS

@@ -139,6 +139,8 @@ _OWN_NAMES: dict[ProviderName, re.Pattern[str]] = {
     "embedded": re.compile(r"[a-z]{3}/[\w-]+(\+[\w ]+)?"),
 }
 
+_BOUND_TO_LANGUAGE: tuple[ProviderName, ...] = ("azure", "groq", "embedded")
+
 
 def catalogue_dialect(language: str) -> str:
     """The dialect of the catalogue nearest to a BCP 47 tag: `es` to es-ES, `es-VE` to es-MX.
@@ -173,6 +175,18 @@ def voice_name(provider: ProviderName, wanted: str | None, language: str) -> str
     alike = [voice for voice in of_dialect if voice.gender == gender] or list(of_dialect)
     named = [voice for voice in alike if wanted in (voice.azure, voice.embedded)]
     return (named or alike)[0].name_at(provider)
+
+
+def voice_for_language(wanted: str, language: str) -> str:
+    """An agent's voice when a call is in another language than the voice's own.
+
+    A voice that speaks every language stays; for one that is bound to its own, `female` or
+    `male`, whichever it is; empty for a name that says neither.
+    """
+    bound = any(_OWN_NAMES[name].fullmatch(wanted) for name in _BOUND_TO_LANGUAGE)
+    if not bound or "Multilingual" in wanted or wanted.startswith(f"{language[:2]}-"):
+        return wanted
+    return _gender_of(wanted) or ""
 
 
 def _is_own(provider: ProviderName, name: str) -> bool:
