@@ -15,6 +15,7 @@ RUN DJANGO_SETTINGS_MODULE=config.settings.production \
     SECRET_KEY=only-for-collecting-the-static-files-during-this-build-0123456789 \
     DATABASE_URL=postgresql://build@build.invalid/build \
     REDIS_URL=redis://build.invalid \
+    EMAIL_URL=smtp://build.invalid \
     /venv/bin/python manage.py collectstatic --noinput
 
 FROM python:3.12-slim-bookworm

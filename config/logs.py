@@ -6,6 +6,7 @@ is bound with `structlog.contextvars.bind_contextvars(call=…)` is on every lin
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import orjson
@@ -16,6 +17,17 @@ from config.masking import mask_value
 from tenants.context import maybe_tenant_id
 
 _NOISE = ("_record", "_from_structlog", "color_message", "request", "server_time")
+
+
+class ExpectedDenials(logging.Filter):
+    """A request that was refused is one line with its reason: where in the code is no news."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take the traceback off what is no error."""
+        if record.levelno < logging.ERROR and record.exc_info:
+            record.reason = str(record.exc_info[1])
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def configuration(*, level: str, form: str) -> dict[str, Any]:
@@ -40,6 +52,7 @@ def configuration(*, level: str, form: str) -> dict[str, Any]:
                 "processors": [_with_exception, _masked, *_renderer(form)],
             }
         },
+        "filters": {"denials": {"()": ExpectedDenials}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": _loggers(),
@@ -55,6 +68,7 @@ def _loggers() -> dict[str, dict[str, Any]]:
         "asyncio", "axes", "celery.app.trace", "celery.beat", "celery.worker", "daphne",
         "httpcore", "httpx", "twisted", "uvicorn",
     )  # fmt: skip
+    passing_on["django.request"] = {"filters": ["denials"], "propagate": True}
     return passing_on | {name: {"level": "WARNING"} for name in talkative}
 
 

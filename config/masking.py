@@ -12,7 +12,7 @@ from typing import Any
 
 HIDDEN = "***"
 
-_PASSWORD = r"(?:passw(?:or)?d|passphrase|pwd|contraseña|(?<![^\W_])pass)"
+_PASSWORD = r"(?:passw(?:or)?d|passphrase|pwd|contraseña|(?<![^\W_])pass)"  # noqa: S105
 _CONFIDENTIAL = (
     r"(?:api[_-]?key|subscription[_-]?key|[_-]key|\bkey|token|secret|authorization"
     r"|signature|cookie|sessionid)"
@@ -63,7 +63,8 @@ _PATTERN = re.compile(
       | (?<![.%-])(?P<digits>\d(?:{_GAP}{{0,3}}\d){{8,18}}(?![^\W_]|\.\d))
       | (?<![.%-])(?P<dotted>\d{{2,4}}(?:\.\d{{2,5}}){{2,5}}(?![^\W_]|\.\d))
       )
-    | (?=[ackpst_-])(?:(?P<password>{_PASSWORD}{_QUOTE}?\s*(?:[:=]|%3a|%3d)\s*)(?!\d{{1,3}}\b|true\b|false\b)
+    | (?=[ackpst_-])(?:
+      (?P<password>{_PASSWORD}{_QUOTE}?\s*(?:[:=]|%3a|%3d)\s*)(?!\d{{1,3}}\b|true\b|false\b)
       (?:(?P<quote>{_QUOTE})[^\n]*?(?:(?P=quote)|$)|[^\s"',;&}}\\]+)
     | (?P<named>{_CONFIDENTIAL}{_QUOTE}?\s*(?:[:=]|%3a|%3d)(?:\s|%20)*{_QUOTE}?
         (?:(?:bearer|basic|token)(?:\ |%20)+)?)

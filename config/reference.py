@@ -16,6 +16,7 @@ BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 TO_FILL_IN = (
     "PUBLIC_BASE_URL",
     "SECRET_KEY",
+    "EMAIL_URL",
     "POSTGRES_PASSWORD",
     "POSTGRES_OWNER_PASSWORD",
     "POSTGRES_APP_PASSWORD",
@@ -38,8 +39,8 @@ def example() -> str:
     for group, members in groups():
         lines += ["", f"# --- {group} ---"]
         for item in members:
-            mark = "" if item.name in TO_FILL_IN else "#"
-            lines += [f"# {item.help}", f"{mark}{item.name}={item.default}"]
+            line = f"{item.name}=" if item.name in TO_FILL_IN else f"#{item.name}={item.default}"
+            lines += [f"# {item.help}", line]
     return "\n".join(lines) + "\n"
 
 

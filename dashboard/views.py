@@ -14,7 +14,7 @@ from calls.models import Call
 from calls.selectors.calls import call_for, recent_calls
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.texts import TEST_CALL
-from tenants.guards import member_required
+from tenants.guards import member_required, operators_to_back_office
 from tenants.permissions import Permission
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LATEST = 20
 
 
 @require_safe
+@operators_to_back_office
 @member_required(Permission.CALLS_VIEW)
 def home(request: TenantRequest) -> HttpResponse:
     """The agents that take calls, and the latest calls."""

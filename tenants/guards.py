@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from tenants.permissions import Permission, role_allows
@@ -36,6 +37,18 @@ def member_required(permission: Permission | None = None) -> Callable[[View[P]],
         return guarded
 
     return decorate
+
+
+def operators_to_back_office(view: View[P]) -> View[P]:
+    """Send operators who work for no company to the back office, where their work is."""
+
+    @functools.wraps(view)
+    def guarded(request: Any, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.user.is_staff and request.membership is None:
+            return redirect("admin:index")
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def _require(request: Any, permission: Permission | None) -> None:

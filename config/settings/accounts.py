@@ -31,6 +31,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # accounts are given by somebody who knows 
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_RATE_LIMITS = {"login_failed": "30/m/ip"}  # axes counts by account
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # a forgotten screen changes nobody's account
 
 MFA_ADAPTER = "tenants.accounts.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]

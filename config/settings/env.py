@@ -215,7 +215,9 @@ class Environment:
         default="console://localhost",
         group=OPERATION,
         secret=True,
-        help="The mail server for password resets; `console` writes mails to the log.",
+        required=True,
+        help="The mail server for password resets; `console` writes mails to the log, which "
+        "production refuses.",
     )
     EMAIL_FROM: str = variable(
         kinds.matching(r"[^@\s]+@[^@\s]+|.*<[^@\s]+@[^@\s]+>", "an e-mail address"),
@@ -265,6 +267,9 @@ def _unfit_for_production(env: Environment) -> Iterator[Fault]:
         yield Fault("SECRET_KEY", "", reason)
     if any("*" in host for host in env.ALLOWED_HOSTS):
         yield Fault("ALLOWED_HOSTS", "", "must name its hosts in production, without *")
+    if urlsplit(env.EMAIL_URL).scheme == "console":
+        reason = "writes password resets to the log; production needs smtp:// or smtps://"
+        yield Fault("EMAIL_URL", "=console", reason)
     public = urlsplit(env.PUBLIC_BASE_URL)
     if public.scheme != "https" and public.hostname not in ("localhost", "127.0.0.1"):
         yield Fault("PUBLIC_BASE_URL", f"={env.PUBLIC_BASE_URL}", "must begin with https://")

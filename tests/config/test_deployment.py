@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILLED_IN = {
     "PUBLIC_BASE_URL": "https://andrea.example.com",
     "SECRET_KEY": "qwertyuiopasdfghjklzxcvbnm0123456789QWERTYUIOPASDFGH",
+    "EMAIL_URL": "smtp://mail.example.com",
     "POSTGRES_PASSWORD": "superuser-pw",
     "POSTGRES_OWNER_PASSWORD": "owner-pw",
     "POSTGRES_APP_PASSWORD": "app-pw",

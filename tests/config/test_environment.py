@@ -12,6 +12,7 @@ GOOD = {
     "DATABASE_URL": "postgresql://app:pw@db/andrea",
     "REDIS_URL": "redis://redis:6379/0",
     "SECRET_KEY": "qwertyuiopasdfghjklzxcvbnm0123456789QWERTYUIOPASDFGH",
+    "EMAIL_URL": "smtp://mail.example.com",
 }
 
 
@@ -118,7 +119,7 @@ def test_production_accepts_what_is_fit_for_it(tmp_path):
 
 def test_production_names_everything_that_is_missing(tmp_path):
     _, _, faults = read({}, tmp_path, production=True)
-    required = {"PUBLIC_BASE_URL", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"}
+    required = {"PUBLIC_BASE_URL", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "EMAIL_URL"}
     assert {fault.name for fault in faults} == required
 
 
@@ -131,6 +132,7 @@ def test_production_names_everything_that_is_missing(tmp_path):
         ("ALLOWED_HOSTS", "good.example,*"),
         ("ALLOWED_HOSTS", "*.example.com"),
         ("PUBLIC_BASE_URL", "http://andrea.example.com"),
+        ("EMAIL_URL", "console://localhost"),
     ],
 )
 def test_production_refuses_what_is_unfit_for_it(tmp_path, name, value):

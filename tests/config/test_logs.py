@@ -9,6 +9,10 @@ from typing import Any
 import orjson
 import pytest
 import structlog
+from django.core.exceptions import PermissionDenied
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 
 from config import logs
 from tenants.context import use_tenant
@@ -91,6 +95,27 @@ def test_structlogs_own_loggers_pass_the_same_mask(captured):
     structlog.get_logger("y").warning("paid", card="4111111111111111", attempt=3)
     event = captured.events[0]
     assert (event["card"], event["attempt"]) == ("***", 3)
+
+
+def test_an_expected_denial_is_one_warning_without_a_traceback(captured):
+    def refused(_request: HttpRequest) -> HttpResponse:
+        raise PermissionDenied("Your role does not allow this.")
+
+    response = convert_exception_to_response(refused)(RequestFactory().get("/test-call/"))
+    assert response.status_code == 403
+    (event,) = captured.events
+    assert event["level"] == "warning"
+    assert event["reason"] == "Your role does not allow this."
+    assert event["event"] == "Forbidden (Permission denied): /test-call/"
+    assert "exception" not in event
+
+
+def test_a_crash_keeps_its_traceback(captured):
+    def crashing(_request: HttpRequest) -> HttpResponse:
+        raise RuntimeError("unexpected")
+
+    assert convert_exception_to_response(crashing)(RequestFactory().get("/")).status_code == 500
+    assert "RuntimeError: unexpected" in captured.text
 
 
 def test_the_console_masks_as_well():

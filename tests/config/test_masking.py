@@ -208,8 +208,11 @@ def test_a_number_is_hidden_as_a_key_of_a_mapping_and_as_an_integer():
     assert mask_value("bytes", 525512345678) == 525512345678
 
 
-@pytest.mark.parametrize("text", ["9" * 50_000, "a." * 25_000, "eyJ" * 20_000, "(1) " * 12_000,
-                                  "postgresql://a:" + "b " * 25_000, 'pass: "' + "x" * 50_000])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 50_000, "a." * 25_000, "eyJ" * 20_000, "(1) " * 12_000,
+     "postgresql://a:" + "b " * 25_000, 'pass: "' + "x" * 50_000],
+)  # fmt: skip
 def test_no_text_takes_long(text):
     started = time.process_time()
     mask(text)

@@ -232,3 +232,15 @@ def test_the_missing_language_is_named_in_the_readers_language(in_tenant: Tenant
 
 def test_a_call_that_still_runs_is_shown_by_its_state(in_tenant: Tenant) -> None:
     assert outcome(make_call(make_version(), state="ringing")) == "Ringing"
+
+
+def test_an_operator_without_a_company_is_sent_to_the_back_office(
+    operator: User, login: Login
+) -> None:
+    response = login(operator).get(reverse("dashboard:home"))
+    assert (response.status_code, response["Location"]) == (302, reverse("admin:index"))
+
+
+def test_a_user_without_a_company_who_is_no_operator_is_refused(login: Login, db: None) -> None:
+    nobody = User.objects.create_user("nobody@example.org", "a password for nobody")
+    assert login(nobody).get(reverse("dashboard:home")).status_code == 403
