@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,11 +42,16 @@ class Snapshot:
 
 
 class LiveCalls:
-    """Every call of this process from its first frame until its last word is stored."""
+    """Every call of this process from its first frame until its last word is stored.
+
+    `takes_calls` is off where other processes do that. `changed` is called when no more are taken.
+    """
 
     def __init__(self, limit: int = 400) -> None:
         self.limit = limit
+        self.takes_calls = True
         self.draining = False
+        self.changed: Callable[[], None] = lambda: None
         self.writer = Writer()
         self._calls: dict[uuid.UUID, Endable] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -54,9 +59,10 @@ class LiveCalls:
 
     @property
     def accepting(self) -> bool:
-        """Whether one more call may come: not at shutdown, nor when we cannot keep up."""
+        """Whether one more call may come here: not at shutdown, nor when we cannot keep up."""
         return (
-            not self.draining
+            self.takes_calls
+            and not self.draining
             and len(self._calls) < self.limit
             and self.writer.backlog < BACKLOG_LIMIT
         )
@@ -94,6 +100,7 @@ class LiveCalls:
     async def drain(self, seconds: float) -> None:
         """Take no more calls; let the live ones finish, then end them; store everything."""
         self.draining = True
+        self.changed()
         log.info("draining: %d calls are live, they have %g s", len(self._calls), seconds)
         if not await self._quiet_within(seconds):
             for call in list(self._calls.values()):

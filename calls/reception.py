@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils import timezone
 
+from agents.selectors import published_version
 from calls import spoken
 from calls.models import Call, Number, RefusedCall, State
 from calls.rows import Closing
@@ -61,7 +62,8 @@ def receive(ring: Ring, *, accepting: bool) -> Welcome | Refusal:
     if tenant_id is None:
         return _refuse(ring, RefusedCall.Reason.UNKNOWN_NUMBER, spoken.UNKNOWN_NUMBER)
     if not accepting:
-        return _refuse(ring, RefusedCall.Reason.BUSY, spoken.BUSY)
+        language = _language_of(tenant_id, ring.to_number)
+        return _refuse(ring, RefusedCall.Reason.BUSY, spoken.BUSY, language)
     try:
         with tenant_transaction(tenant_id):
             call = call_announce(number=_number(ring.to_number), ring=ring)
@@ -78,8 +80,19 @@ def _number(e164: str) -> Number:
     return number
 
 
-def _refuse(ring: Ring, reason: RefusedCall.Reason, line: dict[str, str]) -> Refusal:
-    language = spoken.likely_language(
+def _language_of(tenant_id: int, e164: str) -> str:
+    """What is spoken behind the number; empty where nobody is."""
+    with tenant_transaction(tenant_id):
+        number = Number.objects.select_related("agent").get(e164=e164)
+        version = published_version(number.agent)
+        return version.language if version is not None else ""
+
+
+def _refuse(
+    ring: Ring, reason: RefusedCall.Reason, line: dict[str, str], language: str = ""
+) -> Refusal:
+    """Note the refusal. Without a `language`: the one that the caller probably speaks."""
+    language = language or spoken.likely_language(
         ring.from_number, ring.to_number, default=settings.LANGUAGE_CODE
     )
     call_refuse(ring=ring, reason=reason, language=language)

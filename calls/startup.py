@@ -16,6 +16,7 @@ from django.conf import settings
 
 from agents.services.mind import check_model, close_clients
 from calls.live import live
+from calls.presence import presence
 from calls.providers.registry import warm_up as warm_up_providers
 from calls.providers.tts import cache
 from calls.voice import silero
@@ -52,10 +53,16 @@ def _warm_up_and_check() -> None:
     log.log(logging.WARNING if worry else logging.INFO, "language model: %s", check.reason)
 
 
+def open_for_calls() -> None:
+    """Tell the other processes that this one is there. In the event loop of the calls."""
+    presence.begin()
+
+
 async def shut_down(seconds: float) -> None:
     """Let the calls finish for so long, store everything, then close what they shared.
 
     In the event loop of the calls: connections belong to it.
     """
     await live.drain(seconds)
+    await presence.end()
     await close_clients()

@@ -22,6 +22,7 @@ from calls import reception, spoken
 from calls.carrier_auth import twilio_auth_token
 from calls.live import live
 from calls.models import Channel
+from calls.presence import presence
 from calls.providers.carriers.twilio import signature, twiml
 from calls.ringing import prepare_greeting
 from calls.services.intake import AlreadyAnswered, Ring
@@ -61,7 +62,7 @@ async def twilio_incoming_call(request: HttpRequest) -> HttpResponse:
     if not 0 < len(ring.carrier_id) <= 64 or not ring.to_number:
         return HttpResponseBadRequest("CallSid and To are needed")
     try:
-        answer = await run_unscoped(reception.receive, ring, accepting=live.accepting)
+        answer = await run_unscoped(reception.receive, ring, accepting=presence.accepting())
     except AlreadyAnswered as replay:
         log.warning("twilio: %s was announced before and is not waiting: %s",
                     ring.carrier_id, replay)  # fmt: skip

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,6 +65,11 @@ class Writer:
     def backlog(self) -> int:
         """How many items are not in the database yet, over all calls."""
         return sum(store.pending for store in list(self._stores.values()))
+
+    def tenants(self) -> Counter[int]:
+        """How many calls that are not closed each tenant has, by its id."""
+        open_calls = [store.call for store in list(self._stores.values()) if not store.closed]
+        return Counter(call.tenant_id for call in open_calls)
 
     @property
     def failing(self) -> bool:

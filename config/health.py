@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from calls.live import live
+from calls.presence import Status, presence
 from calls.providers.registry import describe
 from config.settings.env import BASE_DIR
 
@@ -62,25 +63,36 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def health(_request: HttpRequest) -> JsonResponse:
-    """How this process is: its calls, its lag and who serves them. 503 when it is not well."""
+    """How the calls are: here, in every process and in all. 503 when this one is not well."""
     findings = examine()
     snapshot = live.snapshot()
+    processes = [presence.status(), *presence.others]
     well = findings["database"].ok and findings["redis"].ok and findings["migrations"].ok
     body = {
         "status": "ok" if well else "degraded",
         "version": VERSION,
         "database": asdict(findings["database"]),
         "redis": asdict(findings["redis"]),
-        "live_calls": snapshot.live_calls,
-        "accepting_calls": snapshot.accepting,
+        "live_calls": sum(each.live_calls for each in processes),
+        "capacity": sum(each.capacity for each in processes if each.takes_calls),
+        "accepting_calls": presence.accepting(),
         "loop_lag_p99_ms": round(snapshot.loop_lag_p99_ms, 1),
         "store": {"waiting": snapshot.backlog, "failing": snapshot.store_failing},
+        "processes_known": presence.current,
+        "processes": [_shown(each) for each in processes],
         "providers": [
             {"kind": each.kind, "name": each.name, "available": each.available}
             for each in describe(settings.SPEECH_CREDENTIALS)
         ],
     }
     return JsonResponse(body, status=200 if well else 503)
+
+
+def _shown(status: Status) -> dict[str, object]:
+    """A process as strangers may see it: whose calls it has is nobody's business."""
+    found = asdict(status)
+    del found["tenants"]
+    return found
 
 
 def examine() -> dict[str, Finding]:
@@ -151,6 +163,9 @@ def _providers() -> str:
 
 
 def _calls() -> str:
+    if not live.takes_calls:  # the phone is answered here all the same, if only to say "busy"
+        takers = sum(other.accepting for other in presence.others)
+        return f"taken by {takers} other processes"
     snapshot = live.snapshot()
     if not snapshot.accepting:
         raise Unfit("no more calls are taken: draining, full, or the store is behind")

@@ -27,7 +27,8 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - the settings are chosen above
 
-from calls.startup import shut_down, warm_up_in_background  # noqa: E402
+from calls.live import live  # noqa: E402
+from calls.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def serve_daphne(options: argparse.Namespace) -> None:
     drain = Drain(lambda: reactor.callFromThread(server.stop))
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, drain.begin, sign)
+    loop.call_soon(open_for_calls)
     server.run()
 
 
@@ -88,6 +90,7 @@ class UvicornServer(uvicorn.Server):
     async def startup(self, *arguments: object, **keywords: object) -> None:
         """Remember the loop: a signal may interrupt anything and must only schedule."""
         self._loop = asyncio.get_running_loop()
+        open_for_calls()
         await super().startup(*arguments, **keywords)  # type: ignore[arg-type]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -133,7 +136,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--fd", type=int, help="an open listening socket in place of a port")
+    parser.add_argument(
+        "--no-media", action="store_true", help="take no calls: other processes have the media"
+    )
     options = parser.parse_args(arguments)
+    live.takes_calls = not options.no_media
     log.info("serving with %s", options.server)
     # What is loaded stays: without this a full collection walks all of it, in the middle of calls.
     gc.collect()
