@@ -6,6 +6,7 @@ read or stored. The database is asked once, on the bridge's threads.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from tenants.db import run_unscoped
 log = logging.getLogger(__name__)
 
 MEDIA_PATH = "/api/v1/ws/media-stream/twilio"
+TWIML = "text/xml; charset=utf-8"
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 
 
@@ -77,18 +79,34 @@ def _answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
     if isinstance(answer, reception.Refusal):
         line = spoken.say(answer.line, answer.language)
         return _twiml(twiml.say_and_hang_up(line, language=answer.language))
-    live.in_background(
-        prepare_greeting(answer.tenant_id, answer.public_id), f"calls.ringing {answer.public_id}"
-    )
-    return _twiml(
+    return Ringing(
+        answer,
         twiml.connect_stream(
             stream_url=media_url(),
             action_url=_action_url("twilio-after-stream", answer.public_id),
             parameters={TOKEN_PARAMETER: stream_token(answer.public_id)},
             last_words=spoken.say(spoken.CUT_OFF, answer.language),
             language=answer.language,
-        )
+        ),
     )
+
+
+class Ringing(HttpResponse):
+    """The answer that connects a call; its greeting is prepared once the server has sent it."""
+
+    def __init__(self, welcome: reception.Welcome, document: str) -> None:
+        super().__init__(document, content_type=TWIML)
+        self._welcome = welcome
+        self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """Called by the request handler after the last byte, on any thread."""
+        super().close()
+        self._loop.call_soon_threadsafe(self._prepare)
+
+    def _prepare(self) -> None:
+        tenant_id, public_id = self._welcome.tenant_id, self._welcome.public_id
+        live.in_background(prepare_greeting(tenant_id, public_id), f"calls.ringing {public_id}")
 
 
 @csrf_exempt
@@ -155,4 +173,4 @@ def _action_url(name: str, public_id: uuid.UUID) -> str:
 
 
 def _twiml(document: str) -> HttpResponse:
-    return HttpResponse(document, content_type="text/xml; charset=utf-8")
+    return HttpResponse(document, content_type=TWIML)
