@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -29,6 +31,7 @@ from calls.providers.stt.browser import BrowserRecogniser
 from calls.providers.tts.cache import prepare
 from calls.recordings import recording_path, recordings_folder
 from calls.rows import CallRef, Closing
+from calls.services.calls import call_hand_over
 from calls.setup import (
     Opening,
     Setup,
@@ -41,8 +44,17 @@ from calls.setup import (
     voices_for,
 )
 from calls.store import CallStore
-from calls.voice import CallSession, Event, HandOff, HeuristicJudge, LoopClock, Ports, Transfer
-from calls.voice.ports import ConversationItem, Recogniser, Synthesiser
+from calls.voice import (
+    CallSession,
+    Event,
+    HandOff,
+    HeuristicJudge,
+    LoopClock,
+    Ports,
+    Transfer,
+    TurnOptions,
+)
+from calls.voice.ports import ConversationItem, Recogniser, Recorder, Synthesiser
 from calls.voice.recording import WavRecorder
 from tenants.db import run_in_tenant
 
@@ -50,7 +62,8 @@ log = logging.getLogger(__name__)
 
 # For the page alone: partials pass, and a finished turn is a row of its own.
 TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value, Event.TURN_FINISHED.value})
-MEDIA_FIGURES, MEDIA_FAULT, HAND_OFF_FAILED = "media_figures", "media_fault", "hand_off_failed"
+MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
+HANDED_OVER, HAND_OFF_FAILED = "handed_over", "hand_off_failed"
 FLUSH_SECONDS = 2.0
 MOST_HAND_OFFS = 8  # two agents that pass a caller to and fro must not do so for ever
 
@@ -75,7 +88,8 @@ class StoredCall:
         self._providers: dict[str, str] = {}
         self._transfers: Mapping[str, str] = {}
         self._session: CallSession | None = None
-        self._recorder: WavRecorder | NoRecorder = NoRecorder()
+        self._recording: WavRecorder | None = None  # once a part of the call is recorded
+        self._until = math.inf  # ms into the call: its longest duration
         self._reason = ""
         self._began = time.monotonic()
         self._hand_offs = 0
@@ -92,9 +106,7 @@ class StoredCall:
         setup, recording = await run_in_tenant(
             self._call.tenant_id, _open, self._call, media.sample_rate
         )
-        if recording is not None:
-            self._recorder = WavRecorder(recording, media.sample_rate)
-        self._session = self._build(setup, media)
+        self._session = self._build(setup, media, self._recorder(recording, media.sample_rate))
         if self._page is not None:
             await self._page.ready(
                 {
@@ -113,25 +125,44 @@ class StoredCall:
     async def hand_off(self, media: SocketStream) -> CallSession | None:
         """The other agent's session, with all that was said so far.
 
-        An agent that is not there, or one hand-off too many, leaves the caller with the agent
-        of before. None where nobody was named.
+        The call is that agent's from now on. It is recorded where the agent who has it wants
+        that; the longest duration counts from the answer, by the strictest agent so far. An
+        agent that is not there, or one hand-off too many, leaves the caller with the agent of
+        before. None where nobody was named.
         """
         outcome = self._session.outcome if self._session is not None else None
         if self._session is None or not isinstance(outcome, HandOff):
             return None
         self._hand_offs += 1
         slug = outcome.agent if self._hand_offs <= MOST_HAND_OFFS else ""
-        setup, found = await run_in_tenant(
+        before = self._call.agent.slug
+        setup, recording, found = await run_in_tenant(
             self._call.tenant_id, _open_another, self._call, slug, media.sample_rate
         )
-        if not found:
-            self._store.event(self._now(), HAND_OFF_FAILED, {"agent": outcome.agent})
-        self._session = self._build(setup, media, self._session.conversation.items)
+        since = self._now()
+        if found:
+            self._store.event(since, HANDED_OVER, {"from": before, "to": slug})
+        else:
+            self._store.event(since, HAND_OFF_FAILED, {"agent": outcome.agent})
+        self._session = self._build(
+            setup,
+            media,
+            LaterRecorder(self._recorder(recording, media.sample_rate), since),
+            since=since,
+            history=self._session.conversation.items,
+        )
         return self._session
 
     def _build(
-        self, setup: Setup, media: SocketStream, history: Sequence[ConversationItem] = ()
+        self,
+        setup: Setup,
+        media: SocketStream,
+        recorder: Recorder,
+        *,
+        since: float = 0.0,
+        history: Sequence[ConversationItem] = (),
     ) -> CallSession:
+        """A session counts from its own beginning, which lies `since` ms into the call."""
         opening, profile = setup.opening, setup.opening.profile
         targets = profile.functions.transfer_targets
         self._transfers = {target.name: target.number for target in targets}
@@ -144,7 +175,6 @@ class StoredCall:
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
-        since = self._now() if history else 0.0  # a session counts from its own beginning
         ports = Ports(
             media=media,
             detector=detector_for(media.sample_rate),
@@ -153,13 +183,13 @@ class StoredCall:
             brain=MindBrain(setup.mind),
             synthesisers=voices,
             store=LaterStore(self._store, since) if since else self._store,
-            recorder=LaterRecorder(self._recorder, since) if since else self._recorder,
+            recorder=recorder,
             clock=LoopClock(),
             cleaner=cleaner_for(profile, media.sample_rate),
         )
         return CallSession(
             ports,
-            turn_options(profile),
+            self._within_the_call(turn_options(profile), since),
             language=opening.language,
             greeting=opening.greeting,
             phrases=opening.phrases,
@@ -167,6 +197,20 @@ class StoredCall:
             ambience=ambience_for(profile.advanced, media.sample_rate),
             person=targets[0].name if targets else "",
         )
+
+    def _recorder(self, path: Path | None, sample_rate: int) -> Recorder:
+        """The call's recording, or none for a part of it that is not to be recorded."""
+        if path is None:
+            return NoRecorder()
+        if self._recording is None:
+            self._recording = WavRecorder(path, sample_rate)
+        return self._recording
+
+    def _within_the_call(self, options: TurnOptions, since: float) -> TurnOptions:
+        """The options of a session that begins then, which may last as long as the call may."""
+        self._until = min(self._until, options.max_duration or math.inf)
+        rest = max(1.0, self._until - since)
+        return replace(options, max_duration=rest if math.isfinite(rest) else 0)
 
     def _ears(self, setup: Setup, sample_rate: int) -> Sequence[Recogniser]:
         ears = recognisers_for(setup, sample_rate, page_recognises=self._page_recognises)
@@ -219,11 +263,12 @@ class StoredCall:
 
         Not for long: the writer goes on without us.
         """
-        try:
-            async with asyncio.timeout(FLUSH_SECONDS):
-                await self._recorder.aclose()
-        except TimeoutError:
-            log.warning("call %s ended, its recording is not closed yet", self.public_id)
+        if self._recording is not None:
+            try:
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._recording.aclose()
+            except TimeoutError:
+                log.warning("call %s ended, its recording is not closed yet", self.public_id)
         if not await self._store.drained(FLUSH_SECONDS):
             log.warning("call %s ended, %d items wait", self.public_id, self._store.pending)
         if self._page is not None:
@@ -236,15 +281,16 @@ def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:
     if not setup.opening.profile.advanced.recording:
         return setup, None
     path = recording_path(call)
-    Recording.objects.create(call=call, path=path, sample_rate=sample_rate)
+    Recording.objects.get_or_create(call=call, path=path, defaults={"sample_rate": sample_rate})
     return setup, recordings_folder() / path
 
 
-def _open_another(call: Call, slug: str, sample_rate: int) -> tuple[Setup, bool]:
-    """The named agent's set-up and True, or the call's own and False."""
+def _open_another(call: Call, slug: str, sample_rate: int) -> tuple[Setup, Path | None, bool]:
+    """The named agent, who has the call now, and True; or the one of before, and False."""
     version = _version_of(slug)
-    setup = load(version or call.version, _channel(call), call.language, sample_rate)
-    return setup, version is not None
+    if version is not None:
+        call_hand_over(call=call, version=version)
+    return *_open(call, sample_rate), version is not None
 
 
 def _version_of(slug: str) -> AgentVersion | None:

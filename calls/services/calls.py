@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from agents.models import AgentVersion
 from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
 from calls.rows import Closing, EventRow, Item, TurnRow
@@ -50,6 +51,12 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
     if closed:
         finalise_on_commit([call_id])
     return bool(closed)
+
+
+def call_hand_over(*, call: Call, version: AgentVersion) -> None:
+    """Another agent goes on with the call: from now on it is that one's."""
+    call.agent, call.version = version.agent, version
+    call.save(update_fields=["agent", "version", "updated_at"])
 
 
 def calls_alive(*, call_ids: Sequence[int]) -> None:
