@@ -106,7 +106,10 @@ def _tool(status: str) -> Callable[[EventRow], Json]:
 
 def _trouble(row: EventRow) -> Json:
     details = ", ".join(f"{key}: {value}" for key, value in row.data.items())
-    return {"type": "error", "code": str(row.name), "message": details[:500]}
+    provider = str(row.data.get("provider", ""))
+    return {
+        "type": "error", "code": str(row.name), "message": details[:500], "provider": provider,
+    }  # fmt: skip
 
 
 _TRANSLATIONS: dict[str, Callable[[EventRow], Json]] = {

@@ -9,29 +9,39 @@ from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from agents.models import AgentVersion
+from agents.profiles import TranscriberSettings
 from calls.providers.registry import Credentials, first_recogniser
 
 Notice = dict[str, str]
 
 
-def hearing_of(version: AgentVersion) -> dict[str, Any]:
+def hearing_of(version: AgentVersion) -> dict[str, dict[str, Any]]:
     """Who is expected to listen, and what to tell callers of each listener worth a word.
 
-    `{"expected": "embedded", "notices": {"embedded": {"code", "title", "text"}, ...}}`
+    By the language of the call, the version's first in front:
+    `{"es": {"dialect": "es-MX", "expected": "embedded", "notices": {"embedded": {"code",
+    "title", "text"}, ...}}, ...}`
     """
     transcriber = version.profile("browser").transcriber
-    language = transcriber.languages[0]
+    return {spoken: _hearing(transcriber, spoken) for spoken in version.languages}
+
+
+def _hearing(transcriber: TranscriberSettings, spoken: str) -> dict[str, Any]:
+    language = transcriber.languages_in(spoken)[0]
     credentials: Credentials = settings.SPEECH_CREDENTIALS
     expected = first_recogniser(
-        provider=transcriber.provider, language=language, credentials=credentials
+        provider=transcriber.provider,
+        fallbacks=transcriber.fallbacks,
+        language=language,
+        credentials=credentials,
     )
     notices = {"embedded": _embedded(language), "browser": _browser()}
-    return {"expected": expected.name, "notices": notices}
+    return {"dialect": language, "expected": expected.name, "notices": notices}
 
 
 def notice_for(version: AgentVersion) -> Notice | None:
     """What to say about the agent before anybody has called it."""
-    hearing = hearing_of(version)
+    hearing = hearing_of(version)[version.language]
     notice: Notice | None = hearing["notices"].get(hearing["expected"])
     return notice
 

@@ -6,12 +6,15 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
 from agents.selectors import published_version
+from calls import spoken
 from calls.models import Call, Channel, Number, RefusedCall, State
+from calls.services.calls import LOST_AFTER
 from calls.tokens import STREAM_SECONDS
 from tenants.models import User
 
@@ -22,6 +25,10 @@ class NoPublishedAgent(Exception):
 
 class AlreadyAnswered(Exception):
     """The call is past ringing: what asks for it now is a replay."""
+
+
+class TooManyCalls(Exception):
+    """The user, or the visitors of the agent's widget, have enough calls on the line."""
 
 
 class StreamRefused(Exception):
@@ -67,7 +74,7 @@ def _create_announced(number: Number, ring: Ring) -> Call:
                 carrier_id=ring.carrier_id,
                 from_number=ring.from_number,
                 to_number=ring.to_number,
-                language=version.language,
+                language=_language_for(version, caller=ring.from_number),
                 started_at=timezone.now(),
             )
     except IntegrityError:  # the same announcement, at the same time
@@ -95,20 +102,21 @@ def call_open_from_page(
     """Begin a call from a page, answered at once.
 
     `public_id` comes out of a widget's token: a second call with it raises StreamRefused.
-    `language` is the page's wish (`en`, `en-GB`); the version's first where it has not that.
-    Raises NoPublishedAgent.
+    `language` is the page's wish (`en`, `en-GB`), where the version speaks it.
+    Raises NoPublishedAgent and TooManyCalls.
     """
     version = _version_to_answer(agent)
     now = timezone.now()
     try:
         with transaction.atomic():
+            _check_page_calls(agent, user)
             call = Call.objects.create(
                 public_id=public_id or uuid.uuid4(),
                 agent=agent,
                 version=version,
                 user=user,
                 channel=Channel.BROWSER,
-                language=_language_for(version, language),
+                language=_language_for(version, wish=language),
                 state=State.LIVE,
                 started_at=now,
                 answered_at=now,
@@ -117,6 +125,21 @@ def call_open_from_page(
     except IntegrityError:
         raise StreamRefused(f"the token of call {public_id} was used before") from None
     return _with_everything(call.public_id)
+
+
+def _check_page_calls(agent: Agent, user: User | None) -> None:
+    """Pages that call at the same time come one after the other: each counts those before it."""
+    heard_of = timezone.now() - LOST_AFTER
+    pages = Call.objects.live().filter(channel=Channel.BROWSER, heartbeat_at__gt=heard_of)
+    if user is not None:
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        count, most = pages.filter(user=user).count(), settings.PAGE_CALLS_PER_USER
+    else:
+        Agent.objects.select_for_update(no_key=True).get(pk=agent.pk)
+        same = pages.filter(agent=agent, user=None)
+        count, most = same.count(), settings.PAGE_CALLS_PER_WIDGET
+    if count >= most:
+        raise TooManyCalls(f"{count} calls from pages are on the line already; {most} may be")
 
 
 def call_refuse(*, ring: Ring, reason: RefusedCall.Reason, language: str) -> None:
@@ -143,10 +166,15 @@ def _version_to_answer(agent: Agent) -> AgentVersion:
     return version
 
 
-def _language_for(version: AgentVersion, wish: str) -> str:
-    """The wished language if the version speaks it, else the version's first."""
-    wish = wish[:2].lower()
-    return wish if wish in version.languages else version.language
+def _language_for(version: AgentVersion, *, wish: str = "", caller: str = "") -> str:
+    """What the call begins in, of what the version speaks.
+
+    What was asked for explicitly, else what people speak in the country of the caller's number,
+    else the version's first.
+    """
+    likely = spoken.likely_language(caller, default="")
+    wanted = (wish[:2].lower(), likely)
+    return next((code for code in wanted if code in version.languages), version.language)
 
 
 def _with_everything(public_id: uuid.UUID) -> Call:

@@ -8,6 +8,7 @@ const at = (name) => document.querySelector(`[data-at="${name}"]`);
 
 const view = {
   start: at("start"), hangUp: at("hang-up"), agent: at("agent"), microphone: at("microphone"),
+  language: at("language"), languageField: at("language-field"),
   level: at("level"), problem: at("problem"), problemTitle: at("problem-title"),
   problemText: at("problem-text"), state: at("state"), caller: at("caller"), clock: at("clock"),
   talk: at("talk"), turns: at("turns"), noTurns: at("no-turns"), facts: at("facts"),
@@ -32,10 +33,23 @@ function hideProblem() {
   delete view.problem.dataset.code;
 }
 
+// How the chosen agent hears in the chosen language; nothing where no agent takes calls.
+function hearingNow() {
+  return (hearing[view.agent.value] || {})[view.language.value];
+}
+
+// The languages of the chosen agent, its first one in front; there is no choice among one.
+function listLanguages() {
+  const codes = Object.keys(hearing[view.agent.value] || {});
+  const names = new Intl.DisplayNames([document.documentElement.lang], { type: "language" });
+  view.language.replaceChildren(...codes.map((code) => new Option(names.of(code), code)));
+  view.languageField.hidden = codes.length < 2;
+}
+
 // What to know of whoever listens: `recogniser` once a call has told it, the expected one before.
 function showNotice(recogniser = null) {
-  const agent = hearing[view.agent.value];
-  const notice = agent && agent.notices[recogniser || agent.expected];
+  const heard = hearingNow();
+  const notice = heard && heard.notices[recogniser || heard.expected];
   view.notice.hidden = !notice;
   if (!notice) return;
   view.notice.dataset.code = notice.code;
@@ -128,6 +142,7 @@ class Call {
     const url = new URL(page.dataset.socket, window.location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.searchParams.set("agent", view.agent.value);
+    url.searchParams.set("language", view.language.value);
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.send({
@@ -200,7 +215,10 @@ class Call {
     else if (failed) addLine("note", `${texts.tool_failed} ${name}`);
   }
 
-  on_error({ code, message }) {
+  on_error({ code, message, provider }) {
+    if (code === "provider_replaced" && provider === "browser" && !this.recognition) {
+      this.recognise();
+    }
     if (texts.problems[code]) showProblem(code, message);
     else addLine("note", `${texts.troubles[code] || ""} ${message}`.trim());
   }
@@ -222,7 +240,7 @@ class Call {
     this.recognition = new Recognition();
     Object.assign(this.recognition, {
       continuous: true, interimResults: true,
-      lang: view.agent.selectedOptions[0].dataset.language,
+      lang: hearingNow().dialect,
     });
     this.recognition.onresult = ({ results, resultIndex }) => {
       for (let i = resultIndex; i < results.length; i += 1) {
@@ -411,7 +429,8 @@ async function startCall() {
   }
 }
 
-view.agent.addEventListener("change", () => showNotice());
+view.agent.addEventListener("change", () => { listLanguages(); showNotice(); });
+view.language.addEventListener("change", () => showNotice());
 view.start.addEventListener("click", startCall);
 view.hangUp.addEventListener("click", () => call && call.hangUp());
 view.keypad.addEventListener("click", ({ target }) => {
@@ -421,4 +440,5 @@ window.addEventListener("pagehide", () => call && call.send({ type: "hangup" }))
 if (navigator.mediaDevices) navigator.mediaDevices.addEventListener("devicechange", listMicrophones);
 listMicrophones();
 setIdle();
+listLanguages();
 showNotice();

@@ -194,7 +194,7 @@ def test_the_pages_script_gets_texts_and_who_listens(
         )
     }
     assert found["test-call-texts"]["states"]["listening"] == "Escucha"
-    hearing = found["test-call-hearing"][str(agent.public_id)]
+    hearing = found["test-call-hearing"][str(agent.public_id)]["es"]
     assert hearing["expected"] == "embedded"
     assert hearing["notices"]["embedded"]["code"] == "deaf"
 
@@ -223,7 +223,7 @@ def test_the_missing_language_is_named_in_the_readers_language(in_tenant: Tenant
     titles = {}
     for language in ("en", "es"):
         with translation.override(language):
-            titles[language] = hearing_of(version)["notices"]["embedded"]["title"]
+            titles[language] = hearing_of(version)["es"]["notices"]["embedded"]["title"]
     assert titles == {
         "en": "No Spanish recogniser is configured",
         "es": "No hay un reconocedor de voz configurado (Español)",
