@@ -41,7 +41,7 @@ call: $(VENV)/.run
 	@$(PY) manage.py simulate_call $(if $(CARRIER),--carrier $(CARRIER)) $(if $(AGENT),--agent "$(AGENT)") \
 		$(if $(SCRIPT),--script "$(SCRIPT)") $(if $(PORT),--port $(PORT)) \
 		$(if $(BARGE_IN),--barge-in $(BARGE_IN)) $(if $(LOSS),--packet-loss $(LOSS)) \
-		$(if $(JITTER),--jitter $(JITTER)) $(ARGS)
+		$(if $(JITTER),--jitter $(JITTER)) $(if $(NO_COLOR),--no-color) $(ARGS)
 
 lock: $(VENV)/.dev
 	@$(PY) config/bootstrap.py --lock

@@ -36,11 +36,13 @@ class BrowserStream:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, server: str, *, agent: str, token: str) -> Self:
-        """Open the socket with a signed widget token."""
+    async def open(cls, server: str, *, agent: str, token: str, language: str = "") -> Self:
+        """Open the socket with a signed widget token, and ask for a language of the agent's."""
         base = urlsplit(server)
         scheme = "wss" if base.scheme == "https" else "ws"
-        query = urlencode({"client": "browser", "agent": agent, "token": token})
+        query = urlencode(
+            {"client": "browser", "agent": agent, "token": token, "language": language}
+        )
         url = f"{scheme}://{base.netloc}{PATH}?{query}"
         return cls(await connect(url, compression=None, max_size=None, proxy=None))
 

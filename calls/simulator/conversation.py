@@ -35,13 +35,15 @@ class Telephone(Protocol):
 
     async def dtmf(self, digit: str) -> None: ...
 
+    async def stop(self) -> None: ...
+
 
 @dataclass(slots=True)
 class Exchange:
     """One thing that the caller did and how the agent took it. Times in ms, None if never."""
 
     said: str
-    at: float  # seconds into the call
+    at: float  # seconds since the agent's first sound
     response: float | None = None  # last frame of speech sent to first voice received
     stopped: float | None = None  # first frame of speech sent to the agent being cut
     interrupts: bool = False
@@ -112,7 +114,8 @@ class Conversation:
         if exchange.interrupts:
             exchange.stopped = await self._stopped(words)
         await words.done.wait()
-        answered = await self._voice_after(words.ended)
+        unstopped = exchange.interrupts and exchange.stopped is None
+        answered = None if unstopped else await self._voice_after(words.ended)
         if answered is not None:
             exchange.response = (answered - words.ended) * 1000
         self.exchanges.append(exchange)
@@ -157,4 +160,5 @@ class Conversation:
         self._changed.set()
 
     def _now(self) -> float:
-        return self.telephone.clock() - self.began
+        """Seconds since the greeting began, which is where the server's clock starts too."""
+        return self.telephone.clock() - (self._voice_at[0] if self._voice_at else self.began)

@@ -11,7 +11,7 @@ hang up
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from calls.simulator import clips
 from calls.simulator.clips import Clip
 
 SCRIPTS = Path(__file__).parent / "scripts"
+BY_LANGUAGE = {"en": "tour", "es": "reserva"}  # of those that come along
 KEYS = set("0123456789*#ABCD")
 
 
@@ -64,9 +65,21 @@ def load(name: str) -> list[Step]:
     if not path.exists():
         path = SCRIPTS / f"{name}.txt"
     if not path.exists():
-        known = ", ".join(sorted(each.stem for each in SCRIPTS.glob("*.txt")))
-        raise BadScript(f"there is no script {name!r}: name a file, or one of {known}")
-    return parse(path.read_text(encoding="utf-8"))
+        raise BadScript(f"there is no script {name!r}: name a file, or one of {', '.join(known())}")
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadScript(f"the script {name!r} cannot be read: {error}") from None
+
+
+def known() -> list[str]:
+    """Names of the scripts that come with the simulator."""
+    return sorted(each.stem for each in SCRIPTS.glob("*.txt"))
+
+
+def languages_of(steps: Iterable[Step]) -> set[str]:
+    """What is spoken in these steps: `en`, `es`, both, or nothing at all."""
+    return {step.clip.language for step in steps if isinstance(step, Say | Interrupt)}
 
 
 def parse(text: str) -> list[Step]:

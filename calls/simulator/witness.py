@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from calls.models import Call, Number, Utterance
+from django.db import connection
+
+from agents.models import AgentVersion
+from agents.selectors import callable_versions
+from calls.models import Call, CallEvent, Number, Utterance
+from calls.voice.events import Event
 from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
 from tenants.models import Tenant
 
 EVERY_SECONDS = 0.3
 UNTIL_ENDED_SECONDS = 8.0
+LANGUAGE_NAMES = {"en": "English", "es": "Spanish"}
 
 
 class NobodyToCall(Exception):
@@ -26,53 +33,102 @@ class Dialled:
     tenant: str
     agent: str
     agent_id: str
-    language: str
+    languages: tuple[str, ...]  # the first is the one in which it answers the telephone
     number: str
+
+    @property
+    def language(self) -> str:
+        return self.languages[0]
 
 
 def directory() -> list[Dialled]:
-    """Every agent of every tenant that has an active number. Outside a tenant."""
+    """Every agent of every tenant that has an active number. Outside a tenant.
+
+    Raises NobodyToCall for a database that no server has set up.
+    """
+    if Tenant._meta.db_table not in connection.introspection.table_names():
+        raise NobodyToCall(
+            "this database is empty: start `make run` first, with the same DATA_DIR or DATABASE_URL"
+        )
     found = []
     for tenant in Tenant.objects.filter(is_active=True).order_by("id"):
         with tenant_transaction(tenant.id):
             numbers = Number.objects.filter(is_active=True, agent__is_active=True)
-            found += [_dialled(tenant, each) for each in numbers.select_related("agent")]
+            versions = {each.agent_id: each for each in callable_versions()}
+            found += [
+                _dialled(tenant, each, versions[each.agent_id])
+                for each in numbers.select_related("agent")
+                if each.agent_id in versions
+            ]
     return found
 
 
-def _dialled(tenant: Tenant, number: Number) -> Dialled:
-    agent = number.agent
+def _dialled(tenant: Tenant, number: Number, version: AgentVersion) -> Dialled:
+    agent, spoken = number.agent, list(version.languages)
+    spoken.sort(key=lambda language: language != agent.language)
     return Dialled(
         tenant_id=tenant.id,
         tenant=tenant.name,
         agent=agent.name,
         agent_id=str(agent.public_id),
-        language=agent.language,
+        languages=tuple(spoken),
         number=number.e164,
     )
 
 
-async def whom_to_call(wanted: str, language: str = "en") -> Dialled:
-    """The agent of this name, id or number; without one, the first who speaks `language`.
+async def whom_to_call(wanted: str, language: str = "") -> Dialled:
+    """The agent of this name, id or number; without one, the first who answers in `language`.
 
+    Where no language is asked for either, English comes first: it is understood without any key.
     Raises NobodyToCall.
     """
     everybody = await run_unscoped(directory)
-    for each in everybody:
-        fits = wanted.lower() in (each.agent.lower(), each.agent_id, each.number)
-        if fits or (not wanted and each.language.startswith(language)):
-            return each
-    known = "; ".join(f"{each.agent} ({each.number}, {each.language})" for each in everybody)
-    raise NobodyToCall(f"no agent is {wanted or language!r}. There are: {known or 'none at all'}")
+    if wanted:
+        fitting = [each for each in everybody if _is(each, wanted)]
+    else:
+        fitting = [each for each in everybody if each.language == (language or "en")]
+        fitting += [each for each in everybody if language in (*each.languages, "")]
+    if fitting:
+        return fitting[0]
+    asked = f"called {wanted!r}" if wanted else f"who speaks {LANGUAGE_NAMES[language or 'en']}"
+    known = ", ".join(f"{each.agent} ({each.number}, {spoken_by(each)})" for each in everybody)
+    raise NobodyToCall(
+        f"there is no agent {asked}; there is {known}"
+        if everybody
+        else "no agent has a telephone number and a published version: give one both "
+        "in the back office"
+    )
+
+
+def _is(each: Dialled, wanted: str) -> bool:
+    return wanted.lower() in (each.agent.lower(), each.agent_id, each.number)
+
+
+def spoken_by(each: Dialled) -> str:
+    """The agent's languages in words."""
+    return " and ".join(LANGUAGE_NAMES[language] for language in each.languages)
+
+
+class Reports(Protocol):
+    """Who is told what the witness sees."""
+
+    def opened(self, opening: Mapping[str, str]) -> None:
+        """`language`, and which `recogniser` and `voice` serve it; comes before every turn."""
+
+    def turn(self, turn: Utterance) -> None:
+        """One more turn is stored."""
 
 
 class Witness:
     """Follows one call in the database and tells of each turn as it is stored."""
 
-    def __init__(self, dialled: Dialled, on_turn: Callable[[Utterance], None]) -> None:
-        self._dialled, self._on_turn = dialled, on_turn
+    def __init__(self, dialled: Dialled, reporter: Reports) -> None:
+        self._dialled, self._reporter = dialled, reporter
+        self.opening: dict[str, str] = {}  # what the server said of itself when it answered
         self._seen = -1
         self.call: Call | None = None
+        self._opened: CallEvent | None = None
+        self.turns: list[Utterance] = []
 
     async def watch(self, *, carrier_id: str = "", public_id: str = "") -> None:
         """Look until cancelled."""
@@ -91,13 +147,21 @@ class Witness:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _look(self, key: dict[str, str]) -> None:
-        for turn in await run_in_tenant(self._dialled.tenant_id, self._read, key):
+        new = await run_in_tenant(self._dialled.tenant_id, self._read, key)
+        if self._opened is not None and not self.opening:
+            self.opening = self._opened.data
+            self._reporter.opened(self.opening)
+        for turn in new:
             self._seen = turn.sequence
-            self._on_turn(turn)
+            self.turns.append(turn)
+            self._reporter.turn(turn)
 
     def _read(self, key: dict[str, str]) -> list[Utterance]:
         self.call = Call.objects.filter(**key).first()
         if self.call is None:
             return []
+        if self._opened is None:
+            started = CallEvent.objects.filter(call=self.call, name=Event.CALL_STARTED)
+            self._opened = started.first()
         turns = Utterance.objects.filter(call=self.call, sequence__gt=self._seen)
         return list(turns.order_by("sequence"))

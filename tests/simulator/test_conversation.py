@@ -60,6 +60,9 @@ class Clockwork:
     async def dtmf(self, digit: str) -> None:
         self.keys += digit
 
+    async def stop(self) -> None:
+        self.ended.set()
+
 
 def talk(script: str) -> tuple[Clockwork, list[Exchange]]:
     """Follow the script in virtual time; the greeting comes after a tenth of a second."""
@@ -135,16 +138,16 @@ def test_the_waterfall_adds_up_on_the_screen():
         "remainder": 25.0, "response_latency": 575.0,
     }  # fmt: skip
     screen.waterfall(metrics)
-    assert "575 ms = end of turn 400 + model 100 + voice 50 + rest 25" in out.getvalue()
-    assert out.getvalue().count("▒") == 16
+    assert "575 ms = ▒ end of turn 400 + █ model 100 + ▓ voice 50 + ░ rest 25" in out.getvalue()
+    assert out.getvalue().splitlines()[0].count("▒") == 16
     screen.waterfall({"bargein_stop": 210.0})
-    assert out.getvalue().count("\n") == 1
+    assert out.getvalue().count("\n") == 2
 
 
 def test_the_summary_tells_answers_and_gaps():
     out = io.StringIO()
-    exchanges = [Exchange("hello", 1.0, response=300.0), Exchange("stop", 2.0)]
-    Screen(out).summary(exchanges, [0.005, 0.09], "caller_hung_up")
-    assert "answered: 1 of 2" in out.getvalue()
-    assert "median 300 ms" in out.getvalue()
-    assert "gaps over 20 ms in the agent's speech: 1, longest 90 ms" in out.getvalue()
+    answer, prompt = Exchange("hello", 1.0, response=300.0), Exchange("stop", 2.0, response=7000.0)
+    Screen(out).summary([answer, prompt], [answer], [0.005, 0.09], "caller_hung_up")
+    assert "answered  1 of 2" in out.getvalue()
+    assert "median 300 ms, longest 300 ms" in out.getvalue()
+    assert "gaps  1 over 20 ms in the agent's speech, longest 90 ms" in out.getvalue()

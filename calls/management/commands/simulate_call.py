@@ -7,25 +7,39 @@ import asyncio
 import contextlib
 import uuid
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
 from websockets.exceptions import InvalidStatus
 
 from calls.carrier_auth import twilio_auth_token
 from calls.models import Utterance
+from calls.providers.registry import Credentials, first_recogniser
 from calls.simulator import script as scripts
+from calls.simulator.answers import answered, is_reply
 from calls.simulator.browser import BrowserStream
 from calls.simulator.conversation import Conversation
 from calls.simulator.line import Quality
 from calls.simulator.screen import Screen
 from calls.simulator.twilio import Account, TwilioStream
-from calls.simulator.witness import Dialled, NobodyToCall, Witness, whom_to_call
+from calls.simulator.witness import (
+    LANGUAGE_NAMES,
+    Dialled,
+    NobodyToCall,
+    Witness,
+    spoken_by,
+    whom_to_call,
+)
 from calls.tokens import read_widget_token, widget_token
 from calls.voice.codecs import mulaw_decode
 
@@ -34,11 +48,34 @@ CALLER = "+14155550100"
 
 
 Stream: TypeAlias = TwilioStream | BrowserStream
-Connect: TypeAlias = Callable[[str, Dialled, Screen], Awaitable[tuple[Stream, dict[str, str]]]]
+
+USAGE = "make call [VARIABLE=value ...]  or  manage.py simulate_call [options]"
+EPILOG = """\
+examples:
+  make call                               an agent who is understood without a key
+  make call AGENT=Grace                   --agent
+  make call CARRIER=browser               --carrier
+  make call SCRIPT=reserva                --script, and with it the language
+  make call BARGE_IN=1                    --barge-in
+  make call LOSS=5 JITTER=60              --packet-loss and --jitter
+  make call PORT=8001                     --port
+  make call ARGS="--save heard.wav"       any other option
+
+A script is a text file, one step a line: say CLIP, interrupt SECONDS CLIP, press KEYS,
+pause SECONDS, hang up. A clip is a name or a sentence out of calls/simulator/clips/index.toml.
+"""
+
+
+class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the examples."""
 
 
 class Unanswered(Exception):
     """The call did not come about; the message says why."""
+
+
+class WrongLanguage(Exception):
+    """The script speaks what the agent does not; the message says what to choose."""
 
 
 class Command(BaseCommand):
@@ -46,33 +83,68 @@ class Command(BaseCommand):
 
     help = "Telephone the running server with a recorded caller, and show how the call went."
     requires_system_checks: list[str] = []
+    suppressed_base_arguments = {
+        "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--force-color",
+    }  # fmt: skip
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            usage=USAGE,
+            epilog=EPILOG,
+            formatter_class=HelpFormatter,
+            **kwargs,
+        )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--url", help="the server (default: http://127.0.0.1:PORT)")
-        parser.add_argument("--port", type=int, help="its port, if it runs here")
-        parser.add_argument("--carrier", choices=("twilio", "browser"), default="twilio")
-        parser.add_argument("--agent", default="", help="name, id or telephone number")
-        parser.add_argument("--language", choices=("en", "es"), default="en")
-        parser.add_argument("--script", help="a file, or: tour, reserva")
-        parser.add_argument("--barge-in", type=float, metavar="SECONDS",
-                            help="interrupt every answer after so many seconds")  # fmt: skip
-        parser.add_argument("--packet-loss", type=float, default=0.0, metavar="PERCENT")
-        parser.add_argument("--jitter", type=float, default=0.0, metavar="MS")
-        parser.add_argument("--save", type=Path, metavar="WAV", help="what the caller heard")
+        add = parser.add_argument
+        add("--agent", default="", metavar="WHO",
+            help="the agent's name, id or telephone number (default: one who answers in the "
+            "script's language)")  # fmt: skip
+        add(
+            "--carrier",
+            choices=("twilio", "browser"),
+            default="twilio",
+            help="telephone through Twilio's protocol (default), or call as a web page does",
+        )
+        add("--language", choices=sorted(LANGUAGE_NAMES), default="",
+            help="what the caller speaks (default: the agent's first language)")  # fmt: skip
+        add("--script", metavar="NAME", default="",
+            help="what the caller does: a file, or one of " + ", ".join(scripts.known())
+            + " (default: by language)")  # fmt: skip
+        add("--barge-in", type=_number(0, 60), metavar="SECONDS",
+            help="interrupt every answer after so many seconds")  # fmt: skip
+        add("--packet-loss", type=_number(0, 100), default=0.0, metavar="PERCENT",
+            help="share of the caller's 20 ms frames that never arrive")  # fmt: skip
+        add("--jitter", type=_number(0, 1000), default=0.0, metavar="MS",
+            help="by how much the caller's frames are late, at most")  # fmt: skip
+        add("--save", type=Path, metavar="WAV", help="keep what the caller heard in this file")
+        add("--url", help="the server (default: http://127.0.0.1:PORT)")
+        add("--port", type=int, help="the server's port, if it runs here (default: 8000)")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
         server = (options["url"] or f"http://127.0.0.1:{_port(options['port'])}").rstrip("/")
         try:
-            steps = scripts.load(options["script"] or _script_for(options["language"]))
-            if options["barge_in"] is not None:
-                steps = list(interrupting(steps, options["barge_in"]))
-            answered = asyncio.run(telephone(server, steps, options))
-        except (scripts.BadScript, NobodyToCall, Unanswered) as error:
+            complaint = asyncio.run(telephone(server, options))
+        except (scripts.BadScript, NobodyToCall, WrongLanguage, Unanswered) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("hung up") from None
-        if not answered:
-            raise CommandError("no question was answered")
+        if complaint:
+            raise CommandError(complaint)
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    """An option's type: a number in these bounds."""
+
+    def number(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if least <= float(text) <= most:
+                return float(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+
+    return number
 
 
 def _port(wanted: int | None) -> int:
@@ -82,8 +154,26 @@ def _port(wanted: int | None) -> int:
     return wanted or ours or 8000
 
 
-def _script_for(language: str) -> str:
-    return {"en": "tour", "es": "reserva"}[language]
+async def choose(agent: str, language: str, script: str) -> tuple[Dialled, str, list[scripts.Step]]:
+    """Whom to call, and by which script, so that the two speak one language.
+
+    Raises BadScript, NobodyToCall and WrongLanguage.
+    """
+    steps = scripts.load(script) if script else []
+    spoken = scripts.languages_of(steps)
+    dialled = await whom_to_call(agent, language or min(spoken, default=""))
+    if not script:
+        script = scripts.BY_LANGUAGE[language or dialled.language]
+        steps = scripts.load(script)
+    strange = sorted(scripts.languages_of(steps) - set(dialled.languages))
+    if strange:
+        names = " and ".join(LANGUAGE_NAMES[each] for each in strange)
+        raise WrongLanguage(
+            f"the caller of {script!r} speaks {names}, and {dialled.agent} speaks "
+            f"{spoken_by(dialled)}: try SCRIPT={scripts.BY_LANGUAGE[dialled.language]}, "
+            "or another AGENT"
+        )
+    return dialled, script, steps
 
 
 def interrupting(steps: list[scripts.Step], after: float) -> list[scripts.Step]:
@@ -99,38 +189,113 @@ def interrupting(steps: list[scripts.Step], after: float) -> list[scripts.Step]:
     return changed
 
 
-async def telephone(server: str, steps: list[scripts.Step], options: dict[str, Any]) -> bool:
-    """Make the call; whether anything was answered. Raises Unanswered and NobodyToCall."""
-    screen = Screen()
-    dialled = await whom_to_call(options["agent"], options["language"])
-    screen.line(f"Calling {dialled.agent} of {dialled.tenant} by {options['carrier']} at {server}")
-    connect: Connect = by_twilio if options["carrier"] == "twilio" else by_browser
+async def telephone(server: str, options: dict[str, Any]) -> str:
+    """Make the call; what there is to complain of, or "".
+
+    Raises what `choose` does, and Unanswered.
+    """
+    dialled, script, steps = await choose(options["agent"], options["language"], options["script"])
+    if options["barge_in"] is not None:
+        steps = interrupting(steps, options["barge_in"])
+    screen = Screen(plain=options["no_color"])
+    screen.line(f"Calling {dialled.agent} of {dialled.tenant} through {options['carrier']} "
+                f"at {server}, script {script}")  # fmt: skip
+    stream, key = await _connected(server, dialled, steps, options["carrier"], screen)
+    witness = Witness(dialled, Reporter(screen))
+    quality = Quality(options["packet_loss"] / 100, options["jitter"])
+    conversation = Conversation(stream, quality, screen.exchange)
+    await _talk(conversation, witness, steps, key)
+    reason = witness.call.end_reason if witness.call else ""
+    replied = answered(conversation.exchanges, witness.turns)
+    gaps = stream.playout.gaps()
+    screen.summary(conversation.exchanges, replied, gaps, reason or "not stored")
+    if options["save"]:
+        save(options["save"], stream, since=conversation.began)
+        screen.line(f"{'saved':>11}  what the caller heard, in {options['save']}")
+    return "" if replied or not conversation.exchanges else why_no_answer(witness.opening)
+
+
+async def _connected(
+    server: str, dialled: Dialled, steps: list[scripts.Step], carrier: str, screen: Screen
+) -> tuple[Stream, dict[str, str]]:
+    """The open line. Raises Unanswered."""
+    spoken = scripts.languages_of(steps)
+    language = dialled.language if dialled.language in spoken else min(spoken, default="")
     try:
-        stream, key = await connect(server, dialled, screen)
+        if carrier == "twilio":
+            return await by_twilio(server, dialled, screen)
+        return await by_browser(server, dialled, screen, language)
     except (httpx.TransportError, OSError) as error:
         raise Unanswered(
-            f"{server} cannot be reached ({error or type(error).__name__}): is `make run` running?"
+            f"{server} cannot be reached ({error or type(error).__name__}): is `make run` running "
+            "there? PORT=8001 names another port"
         ) from None
     except InvalidStatus as error:
         raise Unanswered(f"the media socket was refused: {error}") from None
-    quality = Quality(options["packet_loss"] / 100, options["jitter"])
-    conversation = Conversation(stream, quality, screen.exchange)
-    witness = Witness(dialled, lambda turn: show(screen, turn))
+
+
+async def _talk(
+    conversation: Conversation, witness: Witness, steps: list[scripts.Step], key: dict[str, str]
+) -> None:
+    """Follow the script while the witness looks on."""
     watching = asyncio.create_task(witness.watch(**key))
     try:
         await conversation.run(steps)
     finally:
-        await stream.stop()
+        await conversation.telephone.stop()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
     await witness.last_look(**key)
-    reason = witness.call.end_reason if witness.call else ""
-    screen.summary(conversation.exchanges, stream.playout.gaps(), reason or "not stored")
-    if options["save"]:
-        save(options["save"], stream, since=conversation.began)
-        screen.line(f"what the caller heard: {options['save']}")
-    return any(exchange.response is not None for exchange in conversation.exchanges)
+
+
+class Reporter:
+    """Shows a call on the screen as the witness sees it grow."""
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def opened(self, opening: Mapping[str, str]) -> None:
+        """Who hears and speaks; and a warning if nobody understands the caller."""
+        language = LANGUAGE_NAMES.get(opening["language"], opening["language"])
+        self.screen.line(
+            f"{language}, heard by {opening['recogniser']}, spoken by {opening['voice']}"
+        )
+        if is_deaf(opening):
+            self.screen.note(
+                f"This agent speaks {language} but understands none: without a key only English "
+                "is recognised. Put AZURE_SPEECH_KEY or GROQ_API_KEY into .env and start "
+                "`make run` again, or call an agent who speaks English."
+            )
+
+    def turn(self, turn: Utterance) -> None:
+        """A turn that was stored: what was said, and where the time before it went."""
+        text, at = turn.heard_text or turn.text, turn.started_ms / 1000
+        if turn.role == Utterance.Role.CALLER:
+            self.screen.turn(who="heard", text=text, at=at)
+            return
+        self.screen.waterfall(turn.metrics)
+        prompt = "" if is_reply(turn) or turn.sequence == 0 else "prompt"
+        remark = "interrupted" if turn.interrupted else prompt
+        self.screen.turn(who="agent", text=text, at=at, remark=remark)
+
+
+def is_deaf(opening: Mapping[str, str]) -> bool:
+    """Whether the recogniser of this call does not understand its language."""
+    if opening.get("recogniser") != "embedded":
+        return False
+    embedded = first_recogniser(
+        provider="embedded", language=opening["language"], credentials=Credentials()
+    )
+    return not embedded.available
+
+
+def why_no_answer(opening: Mapping[str, str]) -> str:
+    """What to say of a call in which nothing was answered."""
+    if is_deaf(opening):
+        name = LANGUAGE_NAMES[opening["language"]]
+        return f"nothing was answered, as expected: no recogniser understands {name} (see above)"
+    return "nothing that the caller said was answered"
 
 
 async def by_twilio(
@@ -148,33 +313,24 @@ async def by_twilio(
     if not answer.stream_url:
         said = " ".join(answer.said) or answer.body[:200]
         raise Unanswered(f"the server answered {answer.status}: {said}")
-    screen.line(f"{CALLER} -> {dialled.number}, answered in {answer.seconds * 1000:.0f} ms")
+    took = f"{answer.seconds * 1000:.0f} ms"
+    screen.line(f"From {CALLER} to {dialled.number}; the webhook answered in {took}")
     stream = await TwilioStream.open(account, answer, call_sid=form["CallSid"])
     await stream.start()
     return stream, {"carrier_id": form["CallSid"]}
 
 
 async def by_browser(
-    server: str, dialled: Dialled, screen: Screen
+    server: str, dialled: Dialled, screen: Screen, language: str
 ) -> tuple[BrowserStream, dict[str, str]]:
     """Open a page's socket with a widget token."""
     token = widget_token(uuid.UUID(dialled.agent_id))
-    stream = await BrowserStream.open(server, agent=dialled.agent_id, token=token)
-    await stream.start()
-    screen.line("connected as a page with a widget's token")
-    return stream, {"public_id": str(read_widget_token(token).call)}
-
-
-def show(screen: Screen, turn: Utterance) -> None:
-    """A turn that was stored: what was said, and where the time before it went."""
-    if turn.role == Utterance.Role.AGENT:
-        screen.waterfall(turn.metrics)
-    screen.turn(
-        role=turn.role,
-        text=turn.heard_text or turn.text,
-        interrupted=turn.interrupted,
-        started_ms=turn.started_ms,
+    stream = await BrowserStream.open(
+        server, agent=dialled.agent_id, token=token, language=language
     )
+    await stream.start()
+    screen.line("Connected as a web page with a widget's token")
+    return stream, {"public_id": str(read_widget_token(token).call)}
 
 
 def save(path: Path, stream: Stream, since: float) -> None:
