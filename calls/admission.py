@@ -14,11 +14,12 @@ from django.http.request import validate_host
 
 from agents.models import Agent
 from calls.models import Call
-from calls.providers.carriers.errors import NO_SUCH_AGENT, NOT_ALLOWED
+from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
 from calls.services.intake import (
     NoPublishedAgent,
     StreamRefused,
+    TooManyCalls,
     call_connect,
     call_open_from_page,
 )
@@ -37,6 +38,12 @@ class Denied(Exception):
     def __init__(self, code: int, why: str) -> None:
         super().__init__(why)
         self.code = code
+
+
+class TooManyPages(Denied):
+    """One user's pages, or one widget's, have all the calls that they may have."""
+
+    name = "too_many_calls"
 
 
 async def admit_stream(start: StreamStart) -> Call:
@@ -111,6 +118,8 @@ async def open_from_page(visitor: Visitor) -> Call:
         raise Denied(NO_SUCH_AGENT, str(error)) from None
     except StreamRefused as error:
         raise Denied(NOT_ALLOWED, str(error)) from None
+    except TooManyCalls as error:
+        raise TooManyPages(BUSY, str(error)) from None
 
 
 def _open(visitor: Visitor) -> Call:

@@ -11,13 +11,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
 from channels.consumer import AsyncConsumer
 
 from calls import admission
-from calls.admission import Denied, Visitor
+from calls.admission import Denied, TooManyPages, Visitor
 from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
 from calls.live import LiveCalls, live
+from calls.lobby import NoRoom, Seat
 from calls.providers.carriers import browser
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia
@@ -26,6 +28,7 @@ from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.twilio import media as twilio
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
 from calls.session import StoredCall
+from tenants.client_ip import socket_ip
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +48,11 @@ class MediaConsumer(AsyncConsumer):
         try:
             if not self.live.accepting:
                 raise Denied(BUSY, "no more calls are taken at the moment")
-            await self.serve(scope, receive, send)
+            with self.live.lobby.seat(socket_ip(scope) or "") as seat:
+                await self.serve(scope, receive, send, seat)
+        except NoRoom as full:
+            log.info("media socket crowded out: %s", full)
+            await _close(send, BUSY, str(full))
         except Denied as denied:
             log.warning("media socket refused: %s", denied)
             await _close(send, denied.code, str(denied))
@@ -55,8 +62,11 @@ class MediaConsumer(AsyncConsumer):
         except StreamGone:
             log.info("media socket closed by the other side before its start")
 
-    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:
-        """Run one call. May raise Denied, MediaFault and StreamGone before it is admitted."""
+    async def serve(self, scope: Any, receive: Receive, send: Send, seat: Seat) -> None:
+        """Run one call, which leaves its `seat` once it is admitted.
+
+        May raise Denied, NoRoom, MediaFault and StreamGone before that.
+        """
         raise NotImplementedError
 
 
@@ -72,10 +82,18 @@ class TwilioMediaConsumer(MediaConsumer):
         super().__init__(**kwargs)
         self.admit = admit
 
-    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def serve(
+        self,
+        scope: Any,  # noqa: ARG002
+        receive: Receive,
+        send: Send,
+        seat: Seat,
+    ) -> None:
         """Wait for the start, which carries the token; then talk."""
-        start = await twilio.read_start(receive, self.limits)
+        async with seat.idle():
+            start = await twilio.read_start(receive, self.limits)
         call = await self.admit(start)
+        seat.leave()
         media = TwilioMedia(receive, send, start.stream_sid, self.limits)
         try:
             start.check_format()
@@ -87,11 +105,18 @@ class TwilioMediaConsumer(MediaConsumer):
 class BrowserMediaConsumer(MediaConsumer):
     """A page's call: 16 kHz PCM both ways, and everything that the page shows."""
 
-    async def serve(self, scope: Any, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Any, receive: Receive, send: Send, seat: Seat) -> None:
         """Find out who it is, wait for the start, then talk."""
         visitor: Visitor = await admission.admit_page(scope)
-        start = await browser.read_start(receive, self.limits)
-        found = await admission.open_from_page(visitor)
+        async with seat.idle():
+            start = await browser.read_start(receive, self.limits)
+        try:
+            found = await admission.open_from_page(visitor)
+        except TooManyPages as denied:  # in words too: the close code alone says "busy"
+            problem = {"type": "error", "code": denied.name, "message": str(denied)}
+            await send({"type": "websocket.send", "text": orjson.dumps(problem).decode()})
+            raise
+        seat.leave()
         media = BrowserMedia(receive, send, limits=self.limits)
         feed = PageFeed(media.send_json)
         call = StoredCall(found, page=feed, page_recognises=start.recognises)

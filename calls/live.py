@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from calls.lobby import Lobby
 from calls.voice.end_reasons import EndReason
 from calls.voice.watchdog import loop_lag
 from calls.writer import Writer
@@ -53,6 +54,7 @@ class LiveCalls:
         self.draining = False
         self.changed: Callable[[], None] = lambda: None
         self.writer = Writer()
+        self.lobby = Lobby(most=3 * limit, most_of_one=limit)
         self._calls: dict[uuid.UUID, Endable] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None

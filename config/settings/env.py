@@ -193,6 +193,18 @@ class Environment:
         secret=True,
         help="Its token: requests are checked against it, and calls are transferred with it.",
     )
+    PAGE_CALLS_PER_USER: int = variable(
+        kinds.integer(1, 1000, "a number of calls"),
+        default="3",
+        group=OPERATION,
+        help="How many calls from pages one user may have at a time.",
+    )
+    PAGE_CALLS_PER_WIDGET: int = variable(
+        kinds.integer(1, 10000, "a number of calls"),
+        default="20",
+        group=OPERATION,
+        help="How many calls the visitors of one agent's widget may have at a time.",
+    )
     LOG_LEVEL: str = variable(
         kinds.choice("DEBUG", "INFO", "WARNING", "ERROR"),
         default="INFO",

@@ -39,7 +39,7 @@ class Limits:
     message_bytes: int = 64 * 1024
     malformed: int = 10
     ahead_ms: float = 5000.0
-    start_seconds: float = 10.0
+    start_seconds: float = 5.0
 
 
 DEFAULT_LIMITS = Limits()
