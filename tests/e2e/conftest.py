@@ -175,7 +175,7 @@ def _session(site: Site, browser: Browser, who: str) -> Any:
         page = browser.new_page(locale="en")
         page.goto(f"{site.url}/accounts/login/")
         fill_in(page, *site.logins[who])
-        page.wait_for_url(f"{site.url}/")
+        page.wait_for_url(re.compile(rf"^{re.escape(site.url)}/(admin/)?$"))
         site.sessions[who] = page.context.storage_state()
         page.close()
     return site.sessions[who]
