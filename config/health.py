@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from calls.live import live
 from calls.presence import Status, presence
 from calls.providers.registry import describe
+from config.launcher.preparing import is_preparing
 from config.settings.env import BASE_DIR
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def examine() -> dict[str, Finding]:
         "database": _database,
         "redis": _redis,
         "migrations": _migrations,
+        "preparation": _preparation,
         "providers": _providers,
         "calls": _calls,
     }
@@ -151,6 +153,12 @@ def _is_migrated() -> bool:
         executor = MigrationExecutor(connections["default"])
         _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
     return _migrated
+
+
+def _preparation() -> str:
+    if is_preparing(settings.DATA_DIR):
+        raise Unfit("the launcher is still migrating and seeding the database")
+    return "done"
 
 
 def _providers() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from calls.providers.health import health_of
 from calls.providers.provider import (
@@ -176,6 +177,12 @@ def _log_unmet_wish(
 ) -> None:
     reasons = {entry.name: entry.missing(credentials) for entry in providers}
     reason = reasons.get(wished, f"there is none of that name, only {', '.join(reasons)}")
+    _warn_of_unmet_wish(wished, reason)
+
+
+@lru_cache(maxsize=256)
+def _warn_of_unmet_wish(wished: str, reason: str) -> None:
+    """Once for each process and provider, not for every call."""
     log.warning("provider %s was asked for but cannot be used: %s", wished, reason)
 
 

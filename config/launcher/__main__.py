@@ -16,6 +16,7 @@ from config import embedded
 from config.launcher import LauncherError
 from config.launcher.banner import LOGIN_FILE, banner
 from config.launcher.preflight import claim_folder, listen
+from config.launcher.preparing import preparing
 from config.launcher.supervisor import Console, Part, Runner
 from config.settings.env import ENV
 
@@ -43,8 +44,9 @@ async def launch() -> None:
             environment = servers()
             supervisor = Supervisor(environment, console, listener)
             try:
-                supervisor.start_web()  # it reads code for seconds before it needs the database
-                await prepare(environment, console, ended)
+                with preparing(ENV.DATA_DIR):
+                    supervisor.start_web()  # it reads code for seconds before it needs the database
+                    await prepare(environment, console, ended)
                 await supervisor.start_others(ended)
                 if not ended.is_set():
                     greet(address, time.monotonic() - started)

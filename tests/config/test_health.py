@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from django.db import OperationalError
 
 from calls.live import live
 from config import health
+from config.launcher.preparing import NOTE, preparing
 
 SECRET = "gsk_" + "aB3dE5gH7jK9" * 4
 
@@ -31,10 +34,30 @@ def test_alive_asks_nobody(client):
 def test_ready_when_everything_is_there(findings):
     status, checks = findings()
     assert status == 200
-    assert set(checks) == {"database", "redis", "migrations", "providers", "calls"}
+    assert set(checks) == {
+        "database", "redis", "migrations", "preparation", "providers", "calls",
+    }  # fmt: skip
     assert all(check["ok"] for check in checks.values())
     assert checks["database"]["detail"].startswith("PostgreSQL ")
     assert "embedded" in checks["providers"]["detail"]
+
+
+def test_it_is_not_ready_while_the_launcher_fills_the_database(findings, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    with preparing(tmp_path):
+        status, checks = findings()
+    assert status == 503
+    assert checks["preparation"]["detail"].startswith("the launcher is still migrating and seeding")
+    assert findings()[0] == 200
+
+
+@pytest.mark.parametrize("note", ["", "no number", "GONE"])
+def test_what_a_killed_launcher_left_behind_stops_nobody(findings, settings, tmp_path, note):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / NOTE).write_text(note.replace("GONE", str(gone.pid)))
+    settings.DATA_DIR = tmp_path
+    assert findings()[0] == 200
 
 
 def test_a_dead_database_makes_it_unready_and_tells_strangers_nothing(

@@ -8,6 +8,7 @@ import pytest
 
 from agents.brain.errors import BadKey, BadRequest, QuotaExceeded
 from calls.providers.health import all_healths, forget_all, health_of, listen
+from calls.providers import registry
 from calls.providers.registry import (
     Credentials,
     build_recognisers,
@@ -60,6 +61,7 @@ async def test_the_browsers_own_serves_only_when_wished() -> None:
 async def test_a_wish_without_a_key_is_replaced_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    registry._warn_of_unmet_wish.cache_clear()
     assert await recognisers("azure", Credentials(groq_key="g")) == ["groq", "embedded"]
     assert "azure was asked for but cannot be used: AZURE_SPEECH_KEY is not set" in caplog.text
 
