@@ -83,6 +83,29 @@ async def test_a_spanish_caller_is_answered_and_the_call_is_ended(tenant):
     assert events == [HangUp()]
 
 
+@pytest.mark.parametrize(
+    ("slug", "booking", "question", "answer", "again"),
+    [
+        (
+            "andrea",
+            "quiero reservar un tour",
+            "¿Cuánto cuesta?",
+            "pesos",
+            "¿Para cuántas personas?",
+        ),
+        ("grace", "i want to book a tour", "how much is it", "dollars", "For how many people?"),
+    ],
+)
+async def test_a_question_during_a_booking_is_answered_and_the_booking_goes_on(
+    tenant, slug, booking, question, answer, again
+):
+    mind = await mind_of(tenant, slug)
+    answers, _ = await talk(mind, booking, question)
+    assert again in answers[0]
+    assert answer in answers[1]
+    assert answers[1].endswith(again)
+
+
 async def test_the_observer_is_told_what_was_found_and_who_answered(tenant):
     seen = []
     mind = await mind_of(tenant, "grace", observer=lambda name, data: seen.append((name, data)))
@@ -155,6 +178,26 @@ async def test_when_groq_fails_the_embedded_brain_answers_and_the_observer_is_to
     assert failure["after_first_token"] is False
     used = [data["provider"] for name, data in seen if name == "model_used"]
     assert used == ["embedded", "embedded"]
+
+
+async def test_the_profiles_fallback_models_are_asked_in_their_order(tenant):
+    models = ["openai/gpt-oss-20b", "qwen/qwen3-32b"]
+    failing = [too_many("60"), too_many("60")]
+    async with running(GroqServer(failing, answer=sensible, key="k3")) as server:
+
+        def prepare():
+            seed_demo_agents(tenant)
+            version = published_version(agent_by_slug("grace"))
+            profile = parse_profile({"model": {"fallbacks": models}})
+            return build_mind(version, profile, credentials=MindCredentials("k3", server.url))
+
+        mind = await run_in_tenant(tenant.id, prepare)
+        first, _ = await talk(mind, "how much is it")
+        await talk(mind, "opening hours")
+        await close_clients()
+    assert "ninety dollars" in first[0]
+    asked = [request["model"] for request in server.requests]
+    assert asked == ["openai/gpt-oss-120b", *models, "qwen/qwen3-32b"]
 
 
 async def test_the_model_check_asks_the_configured_server():

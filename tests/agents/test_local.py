@@ -353,6 +353,79 @@ async def test_a_question_in_between_is_answered_and_the_form_goes_on():
     assert text == "Ninety dollars. For how many people?"
 
 
+@pytest.mark.parametrize(
+    ("language", "begin", "question", "answer", "again"),
+    [
+        ("en", "book", "price?", "Ninety dollars.", "For how many people?"),
+        ("en", "book", "How much is the price?", "Ninety dollars.", "For how many people?"),
+        ("es", "reservar", "¿Qué precio?", "Cien pesos.", "¿Para cuántas personas?"),
+        ("es", "reservar", "perdón, cuánto es el precio", "Cien pesos.", "¿Para cuántas personas?"),
+    ],
+)
+async def test_a_short_question_in_a_form_is_answered_and_the_slot_is_asked_again(
+    language, begin, question, answer, again
+):
+    caller = Caller(language=language)
+    await caller.says(begin)
+    for _ in range(3):  # it does not count as a try that failed
+        assert (await caller.says(question))[0] == f"{answer} {again}"
+    assert "?" in (await caller.says("4"))[0]
+
+
+@pytest.mark.parametrize(
+    ("language", "begin", "people", "question", "answer", "again"),
+    [
+        ("en", "book", "two people", "what is the price", "Ninety dollars.", "For what day?"),
+        ("es", "reservar", "dos personas", "¿cuál es el precio?", "Cien pesos.", "¿Para qué día?"),
+    ],
+)
+async def test_a_question_in_the_place_of_a_date_is_answered_and_the_date_asked_again(
+    language, begin, people, question, answer, again
+):
+    caller = Caller(language=language)
+    await caller.says(begin, people)
+    assert (await caller.says(question))[0] == f"{answer} {again}"
+
+
+async def test_a_question_that_holds_the_answer_to_the_slot_gets_both():
+    caller = Caller()
+    await caller.says("book")
+    assert (await caller.says("what is the price for two people"))[0] == (
+        "Ninety dollars. For what day?"
+    )
+
+
+async def test_a_question_with_a_digit_is_not_a_telephone_number():
+    caller = Caller()
+    await caller.says("callback", "Anna Miller")
+    assert (await caller.says("how much is the price for one"))[0] == (
+        "Ninety dollars. What is your phone number, please?"
+    )
+
+
+async def test_a_question_while_a_number_or_everything_is_read_back_leads_back_to_that():
+    caller = Caller()
+    await caller.says("callback", "Anna Miller", "5551234567")
+    assert (await caller.says("what is the price"))[0].endswith(
+        "Your number is 5 5 5, 1 2 3, 4 5 6 7. Is that correct?"
+    )
+    await caller.says("yes")
+    assert (await caller.says("what is the price"))[0].endswith("Is that all correct?")
+    assert (await caller.says("yes"))[0].startswith("Done")
+
+
+async def test_asking_for_what_the_form_is_about_does_not_start_it_again():
+    caller = Caller()
+    await caller.says("book")
+    assert "Gladly" not in (await caller.says("what about book"))[0]
+
+
+async def test_a_question_that_nobody_can_answer_asks_the_slot_again():
+    caller = Caller()
+    await caller.says("book")
+    assert (await caller.says("what is the weather"))[0] == "Sorry, how many people would that be?"
+
+
 async def test_a_form_can_be_dropped():
     caller = Caller()
     assert (await caller.says("book", "never mind"))[0].startswith("All right, we will leave it.")

@@ -123,5 +123,22 @@ def understand(text: str, language: str) -> Understood:
     return Understood(text, frozenset(acts), rest, bool(content_words(rest, code)))
 
 
+_LEADS = 4  # words in which a question shows: "perdón, ¿y cuánto ..."
+_INTERROGATIVES = {
+    # with their accents where a word without one means something else
+    "es": re.compile(
+        r"\b(?:qué|cómo|c[uú][aá]nt[oa]s?|cu[aá]l(?:es)?|a?d[oó]nde|cu[aá]ndo|qui[eé]n(?:es)?)\b"
+    ),
+    "en": re.compile(r"\b(?:how|what|where|when|which|who|why)(?:'s|s)?\b"),
+}
+
+
+def is_question(text: str, language: str) -> bool:
+    """Whether it is put as a question: by its mark, or by a question word near its beginning."""
+    code = "es" if language[:2].lower() == "es" else "en"
+    first = " ".join(text.lower().split()[:_LEADS])
+    return "?" in text or _INTERROGATIVES[code].search(first) is not None
+
+
 def _squeeze(text: str) -> str:
     return " ".join(text.split())

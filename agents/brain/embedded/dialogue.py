@@ -17,7 +17,7 @@ from datetime import date
 from typing import cast
 
 from agents.brain.embedded import forms
-from agents.brain.embedded.acts import Act, Understood, understand
+from agents.brain.embedded.acts import Act, Understood, is_question, understand
 from agents.brain.embedded.phrasebook import Phrasebook
 from agents.brain.embedded.slots import Slot
 from agents.brain.knowledge import SURE, UNSURE, Found, KnowledgePort
@@ -25,7 +25,8 @@ from agents.brain.spoken import words
 
 CLOSE = 0.08  # two entries this near each other are both worth asking about
 ASIDE_WORDS = 3  # fewer words are an answer that was not understood, not a question
-RESTATES = 0.2  # a question inside a form is answered only when it fits this much above SURE
+RESTATES = 0.2  # what is no question by its form is answered only this much above SURE
+DICTATED: tuple[Slot | None, ...] = ("phone", "number")  # a digit in a question is none of theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,18 +299,29 @@ async def _in_form(
     if step.complete:
         done = replace(_settled(state), offered_more=True)
         return Answer("", done, Doing("note", details=step.form))
-    if not step.understood and len(words(heard.rest)) >= ASIDE_WORDS:
-        aside = await _aside(heard, here)
-        if aside is not None:
-            asked = here.book.ask[form.asking] if form.asking else step.text
-            return Answer(f"{aside.answer} {asked}", state)
-    return Answer(step.text, replace(_settled(state), form=step.form))
+    aside = None if keys else await _aside(form, step, heard, here)
+    if aside is None:
+        return Answer(step.text, replace(_settled(state), form=step.form))
+    if step.understood and form.asking not in DICTATED:
+        return Answer(f"{aside.answer} {step.text}", replace(_settled(state), form=step.form))
+    return Answer(f"{aside.answer} {forms.prompt(form, here.book)}", state)
 
 
-async def _aside(heard: Understood, here: Situation) -> Found | None:
-    """A question put in the middle of a form, if there is hardly a doubt about it."""
+async def _aside(
+    form: forms.Form, step: forms.Step, heard: Understood, here: Situation
+) -> Found | None:
+    """What to answer to a question put in the middle of a form; None where none was.
+
+    Words that are no question by their form have to fit with hardly a doubt, and neither is
+    what the form itself is about told again.
+    """
+    asks = is_question(heard.text, here.book.language)
+    if not heard.rest or (not asks and (step.understood or len(words(heard.rest)) < ASIDE_WORDS)):
+        return None
     found = await here.knowledge.search(heard.rest, here.book.language)
-    return found[0] if found and found[0].score >= min(1.0, SURE + RESTATES) else None
+    sure = SURE if asks else min(1.0, SURE + RESTATES)
+    fits = bool(found) and found[0].score >= sure and found[0].question != form.intent
+    return found[0] if fits else None
 
 
 # --- small talk ---------------------------------------------------------------------------

@@ -76,6 +76,24 @@ def answer(form: Form, heard: Understood, keys: str, book: Phrasebook, today: da
     return _next(_with(form, slot, value), book) if value else _not_understood(form, slot, book)
 
 
+def prompt(form: Form, book: Phrasebook) -> str:
+    """What the caller is to answer now, said once more."""
+    if form.reviewing:
+        return _summary(form, book)
+    if form.confirming:
+        return book.confirm_phone.format(digits=spoken_digits(form.digits))
+    if form.digits:
+        return book.digits_so_far.format(digits=spoken_digits(form.digits))
+    return book.ask[form.asking] if form.asking else ""
+
+
+def _summary(form: Form, book: Phrasebook) -> str:
+    values = [
+        spoken_value(slot, form.values[slot], book) for slot in form.slots if form.values[slot]
+    ]
+    return book.summary.format(values="; ".join(values))
+
+
 def spoken_value(slot: Slot, value: str, book: Phrasebook) -> str:
     """A stored value as it is read aloud, with its name where it does not speak for itself."""
     if slot == "date":
@@ -91,13 +109,9 @@ def _next(form: Form, book: Phrasebook) -> Step:
     fresh = replace(form, digits="", confirming=False, tries=0)
     if missing is not None:
         return Step(replace(fresh, asking=missing), book.ask[missing])
-    values = [
-        spoken_value(slot, form.values[slot], book) for slot in form.slots if form.values[slot]
-    ]
-    if not values:
+    if not any(form.values.values()):
         return Step(replace(fresh, asking=None), "", complete=True)
-    text = book.summary.format(values="; ".join(values))
-    return Step(replace(fresh, asking=None, reviewing=True), text)
+    return Step(replace(fresh, asking=None, reviewing=True), _summary(form, book))
 
 
 def _read(slot: Slot, heard: Understood, keys: str, book: Phrasebook, today: date) -> str:
