@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from agents.brain.errors import BadKey, BadRequest, QuotaExceeded
-from calls.providers.health import all_healths, forget_all, health_of, listen
 from calls.providers import registry
+from calls.providers.health import all_healths, forget_all, health_of, listen
 from calls.providers.registry import (
     Credentials,
     build_recognisers,
