@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from calls.end_reasons import end_reason_label
 from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
 
@@ -81,15 +83,26 @@ class LiveFilter(admin.SimpleListFilter):
         return queryset.filter(state="live") if self.value() == "yes" else queryset
 
 
+class EndReasonFilter(admin.AllValuesFieldListFilter):
+    """Why a call ended, by words instead of codes."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Those that there are."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": end_reason_label(str(choice["display"]))}
+
+
 @admin.register(Call)
 class CallAdmin(ReadOnly, TenantModelAdmin):
     """Every call of the selected tenant, live ones first among them by a filter."""
 
     list_display = (
         "started_at", "state_label", "agent", "channel", "from_number", "to_number", "seconds",
-        "response_ms", "end_reason",
+        "response_ms", "reason_label",
     )  # fmt: skip
-    list_filter = (LiveFilter, "state", "channel", "direction", "end_reason")
+    list_filter = (
+        LiveFilter, "state", "channel", "direction", ("end_reason", EndReasonFilter),
+    )  # fmt: skip
     list_select_related = ("agent",)
     search_fields = ("from_number", "to_number", "carrier_id")
     date_hierarchy = "started_at"
@@ -103,6 +116,16 @@ class CallAdmin(ReadOnly, TenantModelAdmin):
     def state_label(self, call: Call) -> tuple[str, str]:
         """Coloured by how alive it is."""
         return call.state, call.get_state_display()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """All, with the end in words."""
+        names = super().get_fields(request, obj)
+        return ["reason_label" if name == "end_reason" else name for name in names]
+
+    @display(description=_("end reason"), ordering="end_reason")  # type: ignore[untyped-decorator]
+    def reason_label(self, call: Call) -> str:
+        """Why it ended, once it has."""
+        return end_reason_label(call.end_reason) if call.end_reason else ""
 
     @display(description=_("duration (s)"), ordering="duration_ms")  # type: ignore[untyped-decorator]
     def seconds(self, call: Call) -> str:

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from tenants.admin.base import TenantModelAdmin
@@ -43,6 +43,7 @@ class ApiKeyForm(KeyModelForm):
     scopes = forms.MultipleChoiceField(
         choices=[(permission.value, label) for permission, label in LABELS.items()],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        label=gettext_lazy("Scopes"),
     )
 
     class Meta:

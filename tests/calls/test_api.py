@@ -325,6 +325,15 @@ def test_back_office_shows_a_call_with_its_words_and_audits_that(back_office, de
         assert AuditEntry.objects.filter(action="call.viewed", is_operator=True).count() == 1
 
 
+@pytest.mark.parametrize("page", ["changelist", "change"])
+def test_back_office_says_why_a_call_ended_in_words(back_office, desk, make_call, page):
+    call = make_call(desk, end_reason="caller_silent")
+    address = reverse(f"admin:calls_call_{page}", args=[call.pk] if page == "change" else [])
+    shown = back_office.get(address, headers={"accept-language": "es"}).content.decode()
+    assert "guardó silencio demasiado tiempo" in shown
+    assert ">caller_silent<" not in shown
+
+
 def test_back_office_cannot_change_what_happened(back_office, desk, make_call):
     call = make_call(desk)
     answer = back_office.post(reverse("admin:calls_call_change", args=[call.pk]), {"state": "live"})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from calls.end_reasons import END_REASONS, end_reason_label
 from calls.voice.end_reasons import EndReason
 from dashboard.templatetags.calls_text import seconds
-from dashboard.texts import END_REASONS, end_reason_label
 
 
 def test_every_end_reason_has_words() -> None:

@@ -1,0 +1,34 @@
+"""Why calls ended, in words: for the portal and for the back office."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+END_REASONS = {
+    "caller_hung_up": _("the caller hung up"),
+    "agent_hung_up": _("the agent hung up"),
+    "caller_silent": _("the caller said nothing for too long"),
+    "caller_not_understood": _("no words came of what the caller said"),
+    "max_duration": _("the longest duration was reached"),
+    "transferred": _("transferred to a person"),
+    "handed_off": _("handed to another agent"),
+    "media_lost": _("the sound was lost"),
+    "recogniser_failed": _("speech recognition failed"),
+    "brain_failed": _("the model failed"),
+    "internal_error": _("an internal error; the log has the details"),
+    "drained": _("the server was shutting down"),
+    "taken_over": _("a member of staff took over"),
+    "staff_hung_up": _("a member of staff hung up"),
+    "voicemail": _("a voicemail answered"),
+    "refused": _("refused"),
+    "busy": _("busy"),
+    "no_answer": _("nobody answered"),
+    "cancelled": _("cancelled before it was answered"),
+    "failed": _("the carrier could not connect it"),
+    "server_lost": _("the server was lost"),
+}
+
+
+def end_reason_label(reason: str) -> str:
+    """Why a call ended, in words; a reason that nobody named is shown as it is."""
+    return str(END_REASONS.get(reason, reason))
