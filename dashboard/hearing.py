@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from agents.models import AgentVersion
 from agents.profiles import TranscriberSettings
 from calls.providers.registry import Credentials, first_recogniser
+from calls.providers.stt import browser
 
 Notice = dict[str, str]
 
@@ -19,8 +20,9 @@ def hearing_of(version: AgentVersion) -> dict[str, dict[str, Any]]:
     """Who is expected to listen, and what to tell callers of each listener worth a word.
 
     By the language of the call, the version's first in front:
-    `{"es": {"dialect": "es-MX", "expected": "embedded", "notices": {"embedded": {"code",
-    "title", "text"}, ...}}, ...}`
+    `without_page` listens where the page cannot recognise speech itself.
+    `{"es": {"dialect": "es-MX", "expected": "browser", "without_page": "embedded", "notices":
+    {"embedded": {"code", "title", "text"}, ...}}, ...}`
     """
     transcriber = version.profile("browser").transcriber
     return {spoken: _hearing(transcriber, spoken) for spoken in version.languages}
@@ -29,14 +31,20 @@ def hearing_of(version: AgentVersion) -> dict[str, dict[str, Any]]:
 def _hearing(transcriber: TranscriberSettings, spoken: str) -> dict[str, Any]:
     language = transcriber.languages_in(spoken)[0]
     credentials: Credentials = settings.SPEECH_CREDENTIALS
-    expected = first_recogniser(
-        provider=transcriber.provider,
-        fallbacks=transcriber.fallbacks,
-        language=language,
-        credentials=credentials,
+    wishes = (transcriber.provider, *transcriber.fallbacks)
+    by_itself = tuple("" if name == browser.NAME else name for name in wishes)
+    expected, without_page = (
+        first_recogniser(
+            provider=first, fallbacks=others, language=language, credentials=credentials
+        ).name
+        for first, *others in (wishes, by_itself)
     )
-    notices = {"embedded": _embedded(language), "browser": _browser()}
-    return {"dialect": language, "expected": expected.name, "notices": notices}
+    return {
+        "dialect": language,
+        "expected": expected,
+        "without_page": without_page,
+        "notices": {"embedded": _embedded(language), "browser": _browser()},
+    }
 
 
 def notice_for(version: AgentVersion) -> Notice | None:

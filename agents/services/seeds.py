@@ -83,8 +83,15 @@ def _publish(agent: Agent, demo: DemoAgent) -> None:
 
 
 def _profiles(demo: DemoAgent) -> dict[str, Any]:
-    """Telephone lines get a quiet office behind the voice; the browser stays clean."""
+    """Telephone lines get a quiet office behind the voice; the browser stays clean.
+
+    Nothing that is embedded understands Spanish, so a page without any key on the server listens
+    with its own recogniser.
+    """
     base = default_profile(demo.language).model_dump(mode="json")
     base["transcriber"]["keyterms"] = list(demo.keyterms)
     telephone = {**base, "advanced": {**base["advanced"], "ambience": "office"}}
+    if demo.language == "es":
+        ears = {**base["transcriber"], "fallbacks": ["groq", "openai", "browser"]}
+        base = {**base, "transcriber": ears}
     return {channel: base if channel == "browser" else telephone for channel in CHANNELS}

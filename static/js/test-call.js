@@ -16,6 +16,8 @@ const view = {
   noticeTitle: at("notice-title"), noticeText: at("notice-text"),
 };
 
+const Recognition = window.SpeechRecognition || window.webkitSpeechRecognition;
+
 let call = null;
 
 // --- problems: every one has a title and says what to do -----------------------------------
@@ -49,7 +51,8 @@ function listLanguages() {
 // What to know of whoever listens: `recogniser` once a call has told it, the expected one before.
 function showNotice(recogniser = null) {
   const heard = hearingNow();
-  const notice = heard && heard.notices[recogniser || heard.expected];
+  const expected = heard && (Recognition ? heard.expected : heard.without_page);
+  const notice = heard && heard.notices[recogniser || expected];
   view.notice.hidden = !notice;
   if (!notice) return;
   view.notice.dataset.code = notice.code;
@@ -64,6 +67,10 @@ const MEDIA_PROBLEMS = {
   NotReadableError: "microphone_busy", AbortError: "microphone_busy",
 };
 const CLOSE_PROBLEMS = { 4401: "not_allowed", 4404: "no_agent", 4429: "busy" };
+
+// Recognition that ends with one of these will not work in this browser, now or later; Chromium
+// without its maker's service reports `network`.
+const RECOGNITION_FAILS = new Set(["not-allowed", "service-not-allowed", "network", "language-not-supported"]);
 
 // --- microphones ----------------------------------------------------------------------------
 
@@ -147,7 +154,7 @@ class Call {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.send({
       type: "start", sample_rate: 16000,
-      speech_recognition: Boolean(window.SpeechRecognition || window.webkitSpeechRecognition),
+      speech_recognition: Boolean(Recognition),
     });
     socket.onmessage = ({ data }) => this.received(data);
     socket.onclose = ({ code }) => this.closed(code);
@@ -235,8 +242,8 @@ class Call {
   }
 
   recognise() {
-    const Recognition = window.SpeechRecognition || window.webkitSpeechRecognition;
     if (!Recognition) { showProblem("no_recognition"); return; }
+    let lost = false;
     this.recognition = new Recognition();
     Object.assign(this.recognition, {
       continuous: true, interimResults: true,
@@ -248,9 +255,11 @@ class Call {
       }
     };
     this.recognition.onerror = ({ error }) => {
-      if (error === "not-allowed" || error === "service-not-allowed") showProblem("no_recognition");
+      if (!RECOGNITION_FAILS.has(error)) return;
+      lost = true;
+      showProblem("no_recognition");
     };
-    this.recognition.onend = () => { if (!this.ended) this.recognition.start(); };
+    this.recognition.onend = () => { if (!this.ended && !lost) this.recognition.start(); };
     this.recognition.start();
   }
 

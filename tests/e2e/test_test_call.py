@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, Route, WebSocketRoute, expect
 
 from tests.e2e.conftest import picture, problems_of, say
 
 OpenPage = Callable[..., Page]
 MS = re.compile(r"(\d+)\sms")
+
+NO_RECOGNITION = "delete window.SpeechRecognition; delete window.webkitSpeechRecognition;"
+# A browser's recogniser that understands what the test tells it to.
+RECOGNITION = """
+window.starts = 0;
+window.SpeechRecognition = class {
+  constructor() { window.recognition = this; }
+  start() { window.starts += 1; }
+  stop() {}
+};
+window.understand = (text) => {
+  const result = Object.assign([{ transcript: text }], { isFinal: true });
+  window.recognition.onresult({ results: [result], resultIndex: 0 });
+};
+window.fail = (error) => {
+  window.recognition.onerror({ error });
+  window.recognition.onend();
+};
+"""
 
 
 def at(page: Page, name: str) -> Locator:
@@ -123,6 +143,8 @@ def test_an_agent_without_ears_for_its_language_says_so(
     open_page: OpenPage, locale: str, title: str
 ) -> None:
     page = open_page("/test-call/", locale=locale)
+    page.add_init_script(NO_RECOGNITION)
+    page.reload()
     choose(page, "es")
     expect(at(page, "notice")).to_have_attribute("data-code", "deaf")
     expect(at(page, "notice")).to_contain_text(title)
@@ -137,6 +159,64 @@ def test_an_agent_without_ears_for_its_language_says_so(
     expect(choice).to_be_enabled()
     choose(page, "en")
     expect(at(page, "notice")).to_have_attribute("data-code", "demonstration")
+
+
+def test_an_agent_of_two_languages_is_called_in_the_chosen_one(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    page.route("**/test-call/", _with_a_second_language)
+    page.reload()
+    choose(page, "en")
+    expect(at(page, "language")).to_be_hidden()
+    choose(page, "es")
+    expect(at(page, "language").locator("option")).to_have_text(["Spanish", "English"])
+    page.select_option('[data-at="language"]', "en")
+    with page.expect_websocket() as opened:
+        page.click('[data-at="start"]')
+    assert "language=en" in opened.value.url
+    expect(at(page, "state")).to_have_attribute("data-state", "speaking")
+    hang_up(page)
+
+
+def _with_a_second_language(route: Route) -> None:
+    """The page as it is for a Spanish agent that speaks English too."""
+    answer = route.fetch()
+    start, mark, rest = answer.text().partition('id="test-call-hearing" type="application/json">')
+    data, end, rest = rest.partition("</script>")
+    hearing = json.loads(data)
+    for languages in hearing.values():
+        if "es" in languages:
+            languages["en"] = languages["es"]
+    route.fulfill(response=answer, body=start + mark + json.dumps(hearing) + end + rest)
+
+
+def test_the_spanish_agent_understands_by_the_browsers_own_recognition(
+    open_page: OpenPage,
+) -> None:
+    page = open_page("/test-call/")
+    page.add_init_script(RECOGNITION)
+    page.reload()
+    choose(page, "es")
+    expect(at(page, "notice")).to_have_attribute("data-code", "browser")
+    call(page, "es")
+    assert page.evaluate("recognition.lang") == "es-MX"
+    say(page, "opening-hours")  # what is heard in it is up to the page
+    page.evaluate("understand('¿Cuánto cuesta?')")
+    expect(lines(page, "caller").last).to_contain_text("Cuánto cuesta")
+    expect(lines(page, "agent").nth(1)).to_contain_text("pesos")
+    picture(page, "own-recognition")
+    assert problems_of(page) == []
+    hang_up(page)
+
+
+def test_recognition_that_the_browser_cannot_do_is_told(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    page.add_init_script(RECOGNITION)
+    page.reload()
+    call(page, "es")
+    page.evaluate("fail('network')")
+    expect(at(page, "problem")).to_have_attribute("data-code", "no_recognition")
+    assert page.evaluate("starts") == 1
+    hang_up(page)
 
 
 def test_the_machines_own_microphone_is_heard(
