@@ -15,7 +15,7 @@ from calls.selectors.calls import call_for, recent_calls
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.texts import TEST_CALL
 from tenants.guards import member_required, operators_to_back_office
-from tenants.permissions import Permission
+from tenants.permissions import Permission, role_allows
 
 if TYPE_CHECKING:
     from tenants.middleware import TenantRequest
@@ -59,5 +59,12 @@ def call(request: TenantRequest, public_id: UUID) -> HttpResponse:
         found = call_for(public_id)
     except Call.DoesNotExist as missing:
         raise Http404 from missing
-    context = {"call": found, "utterances": found.utterances.all()}
+    role = request.membership.role if request.membership else ""
+    context = {
+        "call": found,
+        "utterances": found.utterances.all(),
+        "recording": next(iter(found.recordings.all()), None),
+        "may_listen": role_allows(role, Permission.RECORDINGS_LISTEN),
+        "changes": found.finalised_at is None,
+    }
     return render(request, "dashboard/call.html", context)

@@ -6,7 +6,8 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -18,7 +19,7 @@ from django.utils import timezone, translation
 from agents.models import Agent, AgentVersion
 from agents.models.version import VersionState
 from agents.profiles import default_profile, parse_profile
-from calls.models import Call, Utterance
+from calls.models import Call, Recording, Utterance
 from calls.providers.provider import Credentials
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.templatetags.calls_text import outcome
@@ -195,7 +196,7 @@ def test_the_pages_script_gets_texts_and_who_listens(
     }
     assert found["test-call-texts"]["states"]["listening"] == "Escucha"
     hearing = found["test-call-hearing"][str(agent.public_id)]["es"]
-    assert hearing["expected"] == "embedded"
+    assert (hearing["expected"], hearing["without_page"]) == ("embedded", "embedded")
     assert hearing["notices"]["embedded"]["code"] == "deaf"
 
 
@@ -205,12 +206,14 @@ def test_the_pages_script_gets_texts_and_who_listens(
         ("es", {}, Credentials(), "deaf"),
         ("en", {}, Credentials(), "demonstration"),
         ("es", {"provider": "browser"}, Credentials(), "browser"),
+        ("es", {"fallbacks": ["groq", "browser"]}, Credentials(), "browser"),
+        ("es", {"fallbacks": ["groq", "browser"]}, Credentials(groq_key="key"), None),
         ("es", {}, Credentials(groq_key="key"), None),
         ("en", {"provider": "embedded"}, Credentials(groq_key="key"), "demonstration"),
     ],
 )
 def test_a_caller_is_told_of_ears_that_are_wanting(
-    in_tenant: Tenant, settings: object, language: str, transcriber: dict[str, str],
+    in_tenant: Tenant, settings: object, language: str, transcriber: dict[str, Any],
     credentials: Credentials, code: str | None,
 ) -> None:  # fmt: skip
     setattr(settings, "SPEECH_CREDENTIALS", credentials)  # noqa: B010
@@ -244,3 +247,73 @@ def test_an_operator_without_a_company_is_sent_to_the_back_office(
 def test_a_user_without_a_company_who_is_no_operator_is_refused(login: Login, db: None) -> None:
     nobody = User.objects.create_user("nobody@example.org", "a password for nobody")
     assert login(nobody).get(reverse("dashboard:home")).status_code == 403
+
+
+def ended(version: AgentVersion, finalised_at: datetime | None = None) -> Call:
+    return make_call(
+        version, state="ended", end_reason="caller_hung_up",
+        ended_at=timezone.now() + timedelta(minutes=1), finalised_at=finalised_at,
+    )  # fmt: skip
+
+
+def page_of(client: Client, call: Call) -> str:
+    return client.get(reverse("dashboard:call", args=[call.public_id])).content.decode()
+
+
+def test_a_recording_can_be_played_by_those_who_may_listen(
+    tenant: Tenant, make_member: MakeMember, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        call = ended(make_version())
+        make_row(Recording, call=call, path="a.wav", state="ready", sample_rate=8000)
+    player = f'src="{reverse("api:call-recording", args=[call.public_id])}"'
+    assert player in page_of(login(make_member(tenant, Role.OWNER)), call)
+    refused = page_of(login(make_member(tenant, Role.ANALYST)), call)
+    assert player not in refused
+    assert "Your role may not listen to recordings." in refused
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ("missing", "The recording is missing."),
+        ("recording", "The recording is being finished."),
+        (None, "This call was not recorded."),
+    ],
+)
+def test_a_recording_that_cannot_be_played_is_explained(
+    tenant: Tenant, staff: User, login: Login, state: str | None, text: str
+) -> None:
+    with tenant_transaction(tenant.pk):
+        call = ended(make_version())
+        if state:
+            make_row(Recording, call=call, path="a.wav", state=state, sample_rate=8000)
+    page = page_of(login(staff), call)
+    assert text in page
+    assert "<audio" not in page
+
+
+def test_a_call_is_followed_while_it_runs_and_no_longer(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        version, now = make_version(), timezone.now()
+        running = make_call(version, state="live", answered_at=now, heartbeat_at=now)
+        unfinished, finished = ended(version), ended(version, now)
+    client = login(staff)
+    assert 'data-changes="yes"' in page_of(client, running)
+    assert 'data-changes="yes"' in page_of(client, unfinished)
+    assert 'data-changes="no"' in page_of(client, finished)
+
+
+def test_each_answer_says_what_its_time_was_made_of(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        call = ended(make_version())
+        call.utterances.filter(sequence=1).update(
+            metrics={"response_latency": 503.0, "endpointing_delay": 401.2, "llm_first_token": 90.0}
+        )
+    page = page_of(login(staff), call)
+    assert "503 ms" in page
+    assert "end of turn 401 · model 90" in page
