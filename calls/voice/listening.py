@@ -256,11 +256,12 @@ class CallerSide:
         self.on_verdict()
 
     def _no_words(self, spoken: Utterance, worth_asking: float = MUMBLE) -> None:
-        if self._hearing.speaking and not self.noise:
+        speaking = self._hearing.speaking
+        if speaking and not self.noise:
             return
         if self._floor.state is not State.LISTENING:
             self._nothing_was_said()
-        elif self._turn.is_empty and self._alone(spoken) >= worth_asking:
+        elif self._turn.is_empty and not speaking and self._alone(spoken) >= worth_asking:
             self._ask_to_repeat()
         self.reconsider()
 
@@ -279,8 +280,6 @@ class CallerSide:
         self._floor.go_on()
 
     def _ask_to_repeat(self) -> None:
-        if self._hearing.speaking:
-            return
         if self._asked == ASKS:
             self._floor.not_understood(self._asked)
             return
