@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -30,9 +31,13 @@ from django.conf import settings  # noqa: E402 - the settings are chosen above
 from calls.live import live  # noqa: E402
 from calls.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
+from config.daphne_server import BoundedServer  # noqa: E402
 
 log = logging.getLogger(__name__)
-LARGEST_MESSAGE = 64 * 1024  # bytes: a second of 16 kHz sound is half of it
+# Bytes. The media streams' own limit is a quarter of it and closes with a code that says so; what
+# is larger still no server takes in: it closes with 1009.
+LARGEST_MESSAGE = 256 * 1024
+UNSENT = 16 * 1024  # bytes the kernel may hold for one socket before `send` has to wait
 CLOSE_SECONDS = 30  # how long an application may take to store a call after its socket closed
 
 
@@ -55,16 +60,25 @@ class Drain:
         self._stop()
 
 
+def listen(options: argparse.Namespace) -> socket.socket:
+    """The listening socket. Those that it accepts hold little that was not sent yet, so that a
+    reader that has stopped is noticed."""
+    if options.fd is not None:
+        listener = socket.socket(fileno=options.fd)
+    else:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        listener = socket.create_server((options.host, options.port), family=family, backlog=2048)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    return listener
+
+
 def serve_daphne(options: argparse.Namespace) -> None:
     """Serve HTTP and sockets on Twisted."""
-    endpoint = (
-        f"fd:fileno={options.fd}"
-        if options.fd is not None
-        else f"tcp:port={options.port}:interface={options.host}"
-    )
-    server = daphne.server.Server(
+    listener = listen(options)
+    server = BoundedServer(
         application,
-        endpoints=[endpoint],
+        endpoints=[f"fd:fileno={listener.fileno()}"],
         signal_handlers=False,
         websocket_max_message_size=LARGEST_MESSAGE,
         websocket_max_frame_size=LARGEST_MESSAGE,
@@ -108,9 +122,6 @@ def serve_uvicorn(options: argparse.Namespace) -> None:
     """Serve HTTP and sockets on uvloop and httptools: more calls for each core."""
     config = uvicorn.Config(
         application,
-        host=options.host,
-        port=options.port,
-        fd=options.fd,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
@@ -123,7 +134,7 @@ def serve_uvicorn(options: argparse.Namespace) -> None:
         server_header=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
-    UvicornServer(config).run()
+    UvicornServer(config).run(sockets=[listen(options)])
 
 
 SERVERS = {"daphne": serve_daphne, "uvicorn": serve_uvicorn}

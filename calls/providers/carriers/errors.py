@@ -14,6 +14,7 @@ class Fault(StrEnum):
     BINARY = "binary"
     OVERSIZED = "oversized"
     FLOOD = "flood"
+    NOT_READING = "not_reading"
 
 
 # Every code but 1000 with which we close a media socket. An application may send only 3000-4999
@@ -23,6 +24,7 @@ NOT_ALLOWED, NO_SUCH_AGENT, BUSY = 4401, 4404, 4429
 CLOSE_CODES = {
     Fault.MALFORMED: 4400,
     Fault.MISSING_START: 4408,
+    Fault.NOT_READING: 4408,
     Fault.OVERSIZED: 4413,
     Fault.WRONG_FORMAT: 4415,
     Fault.BINARY: 4415,

@@ -6,6 +6,7 @@ frame and the voice loop.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -21,6 +22,8 @@ from calls.providers.carriers.positions import Positions
 from calls.voice.ports import Audio, Closed, Dtmf, MediaEvent
 
 log = logging.getLogger(__name__)
+
+STALLED_SECONDS = 0.25
 
 _KEYS = frozenset("0123456789*#ABCD")
 # Close codes after which the other side left in good order: normal, going away, no code given.
@@ -175,13 +178,22 @@ class SocketStream(ABC):
     async def _put(self, message: Message) -> None:
         if self.gone:
             return
+        began = self._now()
         try:
             await self._send(message)
+        except asyncio.CancelledError:
+            self._note_stall(self._now() - began)
+            raise
         except (OSError, RuntimeError):  # what servers raise for a socket that just closed
             self.gone = True
         except Exception:  # daphne's WebSocket library raises bare ones
             log.exception("the socket took no %s", message["type"])
             self.gone = True
+
+    def _note_stall(self, seconds: float) -> None:
+        """A send was given up: after so long it was the other side that did not read."""
+        if seconds >= STALLED_SECONDS and self.fault is None:
+            self.fault = MediaFault(Fault.NOT_READING, f"it took nothing for {seconds:.1f} s")
 
     async def close(self) -> None:
         """Stop listening. The socket itself is closed by its consumer, once all is stored."""
