@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.models import AgentVersion
+from agents.profiles import InvalidProfile, parse_profiles
 from agents.selectors import knowledge_of
 
 LONG = 120  # characters from which only the lines that differ are shown
@@ -59,7 +60,7 @@ def _fields(version: AgentVersion) -> Iterator[tuple[str, Any]]:
     yield "prompt", version.prompt
     yield "languages", ", ".join(version.languages)
     yield from _flat("greeting", version.greeting)
-    yield from _flat("profiles", version.profiles)
+    yield from _flat("profiles", _profiles(version))
     for entry in knowledge_of(version):
         name = f"knowledge[{entry.language}: {entry.question}]"
         yield f"{name}.answer", entry.answer
@@ -67,6 +68,15 @@ def _fields(version: AgentVersion) -> Iterator[tuple[str, Any]]:
             value = getattr(entry, field)
             if value:
                 yield f"{name}.{field}", ", ".join(value) if isinstance(value, list) else value
+
+
+def _profiles(version: AgentVersion) -> Mapping[str, Any]:
+    """In full: a setting that came later than the version has its default there."""
+    try:
+        parsed = parse_profiles(version.profiles)
+    except InvalidProfile:
+        return dict(version.profiles)
+    return {channel: profile.model_dump(mode="json") for channel, profile in parsed.items()}
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Any]]:

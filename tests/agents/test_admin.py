@@ -203,6 +203,28 @@ def test_every_number_says_what_is_allowed_and_what_is_usual():
     assert all(field.help_text for field in form.fields.values())
 
 
+def test_fallbacks_are_lines_whose_order_is_kept_and_voices_are_by_dialect():
+    stored = default_profile("es").model_dump(mode="json")
+    shown = ProfileForm(stored=stored, editable=True)
+    sent = {name: field.prepare_value(field.initial) for name, field in shown.fields.items()}
+    sent |= {
+        "voice__fallbacks": "openai\nelevenlabs",
+        "transcriber__fallbacks": "browser\ngroq",
+        "model__fallbacks": "openai/gpt-oss-20b",
+        "voice__voices": "en-GB = en-GB-SoniaNeural",
+    }
+    form = ProfileForm(sent, stored=stored, editable=True)
+    assert form.is_valid(), form.errors
+    profile = form.profile
+    assert profile.voice.fallbacks == ("openai", "elevenlabs")
+    assert profile.transcriber.fallbacks == ("browser", "groq")
+    assert profile.model.fallbacks == ("openai/gpt-oss-20b",)
+    assert profile.voice.voices == {"en-GB": "en-GB-SoniaNeural"}
+    wrong = ProfileForm(sent | {"voice__fallbacks": "azure"}, stored=stored, editable=True)
+    assert not wrong.is_valid()
+    assert "is the chosen one" in str(wrong.errors["voice__fallbacks"])
+
+
 def test_a_profile_sent_back_unchanged_is_the_same_profile(office, draft):
     page = office.get(action(draft, "edit_twilio"))
     saved = office.post(action(draft, "edit_twilio"), posted(page))

@@ -221,6 +221,18 @@ def test_a_diff_names_every_field_that_changed(published, owner):
     ]
 
 
+def test_a_diff_shows_new_fallbacks_and_no_setting_that_came_after_the_version(published, owner):
+    second = version_draft(agent=published.agent, actor=owner)
+    profiles = {**second.profiles}
+    profiles["twilio"]["voice"]["fallbacks"] = ["openai", "elevenlabs"]
+    version_save(version=second, actor=owner, profiles=profiles)
+    for profile in published.profiles.values():  # as it was stored before there were any
+        del profile["voice"]["fallbacks"], profile["transcriber"]["fallbacks"]
+    assert [str(d) for d in version_diff(published, second)] == [
+        "profiles.twilio.voice.fallbacks: [] → ['openai', 'elevenlabs']"
+    ]
+
+
 def test_a_diff_of_a_long_text_shows_only_the_lines_that_differ(published, owner):
     same = "\n".join(f"Line {number} of the prompt." for number in range(30))
     second = version_draft(agent=published.agent, actor=owner)
