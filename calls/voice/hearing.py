@@ -242,7 +242,8 @@ class Hearing:
         self._written_off = ""
         spoken = self._utterances.settle(text.strip(), now, self.voiced_until)
         self._watch()
-        self._finish(replace(heard, text=text) if used else heard, spoken)
+        if spoken is not None:
+            self._finish(replace(heard, text=text) if used else heard, spoken)
 
     def _finish(self, final: Final, spoken: Utterance) -> None:
         self._listener.final(final, spoken, self._utterances.partial)
@@ -259,6 +260,8 @@ class Hearing:
         """A final is overdue: partial words stand for it; without any, who is mute must go."""
         overdue = self._utterances.late(self._clock.now())
         self._watch()
+        if not overdue:
+            return
         waited = {"recogniser": self._recogniser.name, "waited": self._options.transcript_timeout}
         self._listener.record(Event.TRANSCRIPT_TIMEOUT, waited)
         for spoken in overdue:

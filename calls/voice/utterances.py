@@ -4,19 +4,30 @@
     partials      a  a b               c
     finals                   "a b"                "c"        B was a cough: nobody answers it
 
-A recogniser owes each stretch one final, in order; but many say nothing to a cough. So a final
-with words belongs to the oldest stretch that partial words came of, and settles what lies before
-it; where none had partial words (a recogniser that sends only finals), to the oldest.
+Partial words are a guess: the newest take the place of those before, however little they have in
+common ("five five", then "555"). Only finals, and guesses whose final does not come, become words
+of the turn.
+
+A recogniser owes each stretch one final, in order; but many say nothing to a cough, some take no
+notice of a pause, and some divide a stretch. So a final with words belongs to the stretch whose
+guesses it resembles most, in doubt to the oldest, and settles all of that and what lies before
+it; where there were no guesses (a recogniser that sends only finals), it is the oldest's. Where it
+resembles an older guess only, the stretch was divided, and another final is likely:
+
+    partials      a  a b    c
+    finals                     "a b"   "c"
 
 Words that are likely (`due`) hold a turn up; words that are merely owed do not. They are likely
-while partial words wait for their final, and for as long after the end of speech as this call's
-recogniser usually takes.
+while partial words wait for their final, and for as long after the end of speech (or after the
+final of a part) as this call's recogniser usually takes.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 from calls.voice.bargein import plain
 
@@ -24,6 +35,18 @@ UNKNOWN_DELAY = 800.0  # ms from speech to words, before this call has shown its
 PARTIAL_DELAY = 700.0  # a recogniser that sends partial words has sent one by then
 MARGIN, SPREAD = 200.0, 1.25  # a transcript may take that much longer than usual
 LEAST_PATIENCE = 400.0
+ALIKE, SAME = 0.5, 0.8  # how much two transcripts of one sound, or of the same words, share
+_REMEMBERED = 8  # guesses of one stretch
+
+_NUMERALS = {
+    word: str(number)
+    for words in (
+        "zero one two three four five six seven eight nine",
+        "oh",
+        "cero uno dos tres cuatro cinco seis siete ocho nueve",
+    )
+    for number, word in enumerate(words.split())
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -33,8 +56,30 @@ class Utterance:
     began: float
     stopped: float | None = None  # acoustic end; None: it goes on
     voiced: float = 0.0  # ms of speech
-    partial: str = ""
+    partial: str = ""  # the newest guess
+    guessed: float = 0.0  # when that came
+    former: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     answered: bool = False  # a final came while it still went on
+    divided: float | None = None  # when the final of a part came
+
+    def guess(self, text: str, now: float) -> None:
+        """Partial words came; what they have little in common with may get a final of its own."""
+        if self.partial and not _correct(text, self.partial):
+            self.former.append((self.partial, self.guessed))
+        self.partial, self.guessed = text, now
+
+    def resemblance(self, text: str) -> float:
+        """To the guess that is most like a final."""
+        guesses = [self.partial, *(former for former, _ in self.former)]
+        likest = max(_likeness(text, guess) for guess in guesses)
+        return likest if likest >= ALIKE else 0.0
+
+    def part(self, text: str) -> float | None:
+        """When the words came that this is the final of, if newer ones are not in it."""
+        if not self.partial or _correct(text, self.partial):
+            return None
+        parts = (at for former, at in self.former if _likeness(text, former) >= SAME)
+        return next(parts, None)
 
 
 class Utterances:
@@ -71,8 +116,13 @@ class Utterances:
         """Until when words are likely; infinity where there are some already, None for never."""
         if any(each.partial for each in self._owed):
             return float("inf")
-        newest = self._owed[-1].stopped if self._owed else None
-        return None if newest is None else newest + self._patience()
+        if not self._owed:
+            return None
+        newest = self._owed[-1]
+        if newest.divided is not None:
+            return newest.divided + self._patience(self._wait())
+        limit = PARTIAL_DELAY if self.streams else self._timeout
+        return (newest.stopped or 0.0) + self._patience(min(self._wait(), limit))
 
     def begin(self, at: float) -> None:
         self.current = Utterance(at)
@@ -89,50 +139,52 @@ class Utterances:
 
     def heard(self, text: str, now: float) -> bool:
         """Partial words; False if they are a late echo of a final."""
-        if not text or plain(self._last_final).startswith(plain(text)):
+        words = _words(text)
+        if not words or _begins(_words(self._last_final), words):
             return False
         self.streams, self.words_came = True, now
         owner = self.current or (self._owed[-1] if self._owed else None)
         if owner is None:  # the detector took it for silence
             owner = Utterance(now, stopped=now)
             self._owed.append(owner)
-        if _is_of_another(text, owner.partial):
-            owner = self._split(owner, now)
-        for earlier in self._all():
-            if earlier is not owner and plain(text).startswith(plain(earlier.partial)):
-                earlier.partial = ""  # the recogniser took no notice of the pause
-        owner.partial = text
+        for earlier in self._owed:
+            if earlier is not owner and earlier.partial and _begins(words, _words(earlier.partial)):
+                _hide(earlier)  # the recogniser took no notice of the pause
+        owner.guess(text, now)
         return True
 
-    def settle(self, text: str, now: float, voiced_until: float) -> Utterance:
-        """A final came: whose it is. `voiced_until` is the end of the newest voice so far."""
+    def settle(self, text: str, now: float, voiced_until: float) -> Utterance | None:
+        """A final came: whose it is. `voiced_until` is the end of the newest voice so far.
+
+        None for an empty one that nobody waits for.
+        """
         self._last_final = text
-        if text:
-            self.words_came = now
         waiting = self._all()
-        worded = [each for each in waiting if each.partial] if text else []
-        if text and not worded and self.streams is None:
+        if not text:
+            return self._close(waiting[0]) if waiting else None
+        self.words_came = now
+        if self.streams is None and not any(each.partial for each in waiting):
             self.streams = False
-        owner = (worded or waiting or [Utterance(now, stopped=now)])[0]
-        while self._owed and (self.current is owner or owner in self._owed):
-            if self._owed.popleft() is owner:
-                break
-        owner.partial, owner.answered = "", True
-        if text:
-            self._learn(now - (voiced_until if owner.stopped is None else owner.stopped))
-        return owner
+        owner = _owner(text, waiting) or Utterance(now, stopped=now)
+        part = owner.part(text)
+        if part is not None:
+            self._learn(now - part)
+            return self._divide(owner, now)
+        self._learn(now - (voiced_until if owner.stopped is None else owner.stopped))
+        return self._close(owner)
 
     def late(self, now: float) -> list[Utterance]:
         """Those whose final is overdue, and awaited no longer."""
         overdue = []
         while self._owed and (self._owed[0].stopped or 0.0) + self._timeout <= now + 0.01:
             overdue.append(self._owed.popleft())
-        return overdue
+        return [each for each in overdue if each.partial or each.divided is None]
 
     def forget(self) -> None:
         """What was said so far is used; the speech in flight counts anew."""
         for each in self._all():
             each.partial = ""
+            each.former.clear()
         self._owed.clear()
 
     def merge(self) -> None:
@@ -141,33 +193,92 @@ class Utterances:
         target = self.current or self._owed[-1]
         target.began = self._all()[0].began
         self._owed = deque() if target is self.current else deque([target])
+        target.former.clear()
         target.partial = words
 
     def _all(self) -> list[Utterance]:
         return [*self._owed, self.current] if self.current is not None else list(self._owed)
 
-    def _split(self, owner: Utterance, now: float) -> Utterance:
-        """The recogniser heard a pause that the detector did not."""
-        rest = Utterance(now, stopped=owner.stopped)
-        if owner is self.current:
-            owner.stopped, self.current = now, rest
-            self._owed.append(owner)
-        else:
-            self._owed.append(rest)
-        return rest
+    def _close(self, owner: Utterance) -> Utterance:
+        """Its last final came."""
+        spans = self._skip_to(owner)
+        if owner is not self.current and self._owed:
+            self._owed.popleft()
+        owner.partial, owner.answered = "", not spans
+        owner.former.clear()
+        return owner
+
+    def _divide(self, owner: Utterance, now: float) -> Utterance:
+        """A final of its first words came: the others get theirs, or have been a wrong guess."""
+        self._skip_to(owner)
+        owner.former.clear()
+        _hide(owner)
+        owner.divided = now
+        return owner
+
+    def _skip_to(self, owner: Utterance) -> bool:
+        """Nothing earlier is owed any more; whether any of that had words."""
+        worded = False
+        while self._owed and self._owed[0] is not owner and owner in self._all():
+            worded |= bool(self._owed.popleft().former)
+        return worded
 
     def _learn(self, delay: float) -> None:
         before = delay if self._usual is None else self._usual
         self._usual = max(delay, 0.8 * before + 0.2 * delay)
 
-    def _patience(self) -> float:
-        known = self._usual
-        wait = UNKNOWN_DELAY if known is None else known * SPREAD + MARGIN
-        likely = min(wait, PARTIAL_DELAY) if self.streams else wait
+    def _wait(self) -> float:
+        return UNKNOWN_DELAY if self._usual is None else self._usual * SPREAD + MARGIN
+
+    def _patience(self, likely: float) -> float:
         return min(max(likely, LEAST_PATIENCE), self._timeout)
 
 
-def _is_of_another(text: str, before: str) -> bool:
-    """Whether these partial words begin a new transcript, rather than correct the last ones."""
-    words, old = plain(text).split(), plain(before).split()
-    return len(words) * 2 <= len(old) and not set(words) & set(old)
+def _owner(text: str, waiting: Sequence[Utterance]) -> Utterance | None:
+    """The stretch that a final is of; None if nobody waits."""
+    guessed = [each for each in waiting if each.partial or each.former]
+    if len(guessed) < 2:
+        return next(iter(guessed or waiting), None)
+    likeness = {id(each): each.resemblance(text) for each in guessed}
+    if not any(likeness.values()):
+        guessed = [each for each in guessed if each.partial] or guessed
+    return max(guessed, key=lambda each: likeness[id(each)])
+
+
+def _hide(utterance: Utterance) -> None:
+    """Its guess is shown no longer, but recognised if a final of it comes."""
+    utterance.former.append((utterance.partial, utterance.guessed))
+    utterance.partial = ""
+
+
+def _words(text: str) -> list[str]:
+    """Digits as such, in one word: recognisers write them late."""
+    words: list[str] = []
+    for word in plain(text).replace("-", " ").split():
+        written = _NUMERALS.get(word, word)
+        if written.isdigit() and words and words[-1].isdigit():
+            words[-1] += written
+        else:
+            words.append(written)
+    return words
+
+
+def _begins(words: Sequence[str], start: Sequence[str]) -> bool:
+    """Whether words begin with those; a number may have more digits."""
+    if not start or len(start) > len(words):
+        return False
+    *before, last = start
+    same = words[len(before)] == last
+    longer = last.isdigit() and words[len(before)].startswith(last)
+    return list(words[: len(before)]) == before and (same or longer)
+
+
+def _likeness(text: str, other: str) -> float:
+    """Of two transcripts, by their letters: 0 to 1."""
+    return SequenceMatcher(None, "".join(_words(text)), "".join(_words(other)), False).ratio()
+
+
+def _correct(text: str, before: str) -> bool:
+    """Whether a transcript is of the same words as the one before: more, fewer, or others."""
+    words, old = _words(text), _words(before)
+    return _begins(words, old) or _begins(old, words) or _likeness(text, before) >= ALIKE

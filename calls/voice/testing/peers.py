@@ -271,13 +271,13 @@ class ScriptedRecogniser:
         if says.at >= hangs_up:
             return []
         end = min(says.until, hangs_up)
-        words = says.text.split()
-        step = (says.until - says.at) / max(1, len(words))
+        last = len(says.partials)
+        step = (says.until - says.at) / max(1, last)
         plan: dict[float, tuple[Partial | Final, ...]] = {}
-        for count in range(1, len(words) + 1):
-            at = says.until if count == len(words) else says.at + step * count
+        for count, words in enumerate(says.partials, 1):
+            at = says.until if count == last else says.at + step * count
             if at <= end:
-                plan[at] = (Partial(" ".join(words[:count])),)
+                plan[at] = (Partial(words),)
         at = end + says.transcript_delay
         plan[at] = (*plan.get(at, ()), Final(says.text))
         return list(plan.items())

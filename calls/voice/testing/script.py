@@ -14,8 +14,9 @@ How the script's replies meet the caller's turns:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from calls.voice.ports import Action
 
@@ -29,6 +30,7 @@ class Says:
     at: float
     until: float
     transcript_delay: float  # NEVER: not transcribed
+    partials: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +121,25 @@ class Script:
     # --- the caller -------------------------------------------------------------------
 
     def caller_says(
-        self, text: str, at: float, until: float, transcript_delay: float | None = 0.2
+        self,
+        text: str,
+        at: float,
+        until: float,
+        transcript_delay: float | None = 0.2,
+        partials: Sequence[str] | None = None,
     ) -> None:
         """Speech with words: partials evenly over it, the final `transcript_delay` after it.
 
+        Partials come word by word, unless they are given: a recogniser may change its mind
+        (`["five five", "555"]`), take words back, or send none (`[]`).
         `transcript_delay=None` (or a minute and more): neither a final nor a partial ever comes.
         """
         delay = NEVER if transcript_delay is None else transcript_delay
         if delay >= _AS_GOOD_AS_NEVER:
             delay = NEVER
-        self.says.append(Says(text, at, until, delay))
+        if partials is None:
+            partials = [" ".join(said) for said in accumulate([word] for word in text.split())]
+        self.says.append(Says(text, at, until, delay, tuple(partials)))
         self._steps.append(_Caller(wants_reply=True))
 
     def caller_noise(self, at: float, until: float) -> None:
