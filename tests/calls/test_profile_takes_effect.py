@@ -32,6 +32,7 @@ from calls.session import StoredCall
 from calls.voice import TurnOptions
 from calls.voice.denoise import Denoiser
 from calls.voice.ports import AgentSaid, CallerSaid, Conversation, Ports, Transfer
+from calls.writer import Writer
 from tenants.db import run_in_tenant
 from tests.calls.conftest import Desk, staff_desk
 from tests.calls.sockets import Socket
@@ -415,6 +416,7 @@ def test_every_row_of_turn_taking_differs_from_the_default() -> None:
 def _scripted(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
     monkeypatch.setattr(session_module, "CallSession", Session)
+    monkeypatch.setattr(live, "writer", Writer())  # the process's own goes on for other tests
 
 
 @pytest.mark.usefixtures("_scripted")
