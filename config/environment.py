@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 
@@ -26,10 +26,14 @@ FILE_SUFFIX = "_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A type of value: what is expected, in words, and how text becomes it (or ValueError)."""
+    """A type of value: what is expected, in words, and how text becomes it (or ValueError).
+
+    `url`: the values are addresses, of which a part may be shown even where they are secret.
+    """
 
     expects: str
     parse: Callable[[str], T]
+    url: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,11 @@ class Variable:
     required: bool
 
     def masked(self, text: str) -> str:
-        """The value as it may be shown: of a secret only its length, of a URL no password."""
-        if self.secret and text and "://" not in text:
-            return f"*** ({len(text)} characters)"
-        return without_password(text)
+        """The value as it may be shown: of a secret only its length, of a URL no secret part."""
+        if self.kind.url and "://" in text:
+            return without_secrets(text)
+        doubtful = self.secret or (self.kind.url and "@" in text)
+        return hidden(text) if doubtful and text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +172,19 @@ def _find(item: Variable, process: Mapping[str, str], written: Mapping[str, str]
 
 
 def _read_secret(item: Variable, file: str) -> str:
+    # What is no path may be the secret itself, given under the wrong name.
+    shown = file if file.startswith(("/", "./", "../")) or not item.secret else hidden(file)
     try:
         text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{item.name}{FILE_SUFFIX}={file} cannot be read ({error})") from error
-    if not text:
-        raise ValueError(f"{item.name}{FILE_SUFFIX}={file} is empty")
-    return text
+    except OSError as error:
+        why = error.strerror
+    except UnicodeDecodeError:
+        why = "it is no text in UTF-8"
+    else:
+        if text:
+            return text
+        raise ValueError(f"{item.name}{FILE_SUFFIX}={shown} is empty")
+    raise ValueError(f"{item.name}{FILE_SUFFIX}={shown} cannot be read ({why})")
 
 
 def _parse(item: Variable, origin: Origin, production: bool) -> Any:
@@ -194,16 +205,35 @@ def _shown(item: Variable, origin: Origin | None) -> str:
     return f"={item.masked(origin.text)}{where}"
 
 
-def without_password(url: str) -> str:
-    """A URL with its password hidden; any other text as it is."""
+def hidden(text: str) -> str:
+    """What is shown of a secret: how long it is."""
+    return f"*** ({len(text)} characters)"
+
+
+def without_secrets(url: str) -> str:
+    """A URL with its password, a name that stands alone, and all values of its query hidden.
+
+    What cannot be taken apart for certain is hidden whole: a password that was not escaped may
+    have spilt into any part.
+    """
     try:
         parts = urlsplit(url)
-        if parts.password is None:
-            return url
+        _ = parts.port  # raises ValueError where it is no number
     except ValueError:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+        return hidden(url)
+    if not parts.scheme or "@" in parts.path + parts.query + parts.fragment:
+        return hidden(url)
+    user, _at, host = parts.netloc.rpartition("@")
+    name, colon, _password = user.partition(":")
+    login = f"{name}:***@" if colon else "***@" if user else ""
+    query = "?" + "&".join(map(_without_value, parts.query.split("&"))) if parts.query else ""
+    fragment = "#***" if parts.fragment else ""
+    return f"{parts.scheme}://{login}{host}{parts.path}{query}{fragment}"
+
+
+def _without_value(parameter: str) -> str:
+    name, equals, _value = parameter.partition("=")
+    return f"{name}=***" if equals else "***"
 
 
 def process_environment() -> Mapping[str, str]:

@@ -83,7 +83,7 @@ def url(*schemes: str, example: str) -> Kind[str]:
             raise ValueError(value)
         return value.rstrip("/")
 
-    return Kind(f"an address such as {example}", parse)
+    return Kind(f"an address such as {example}", parse, url=True)
 
 
 def _within(parse: Callable[[str], _N], lowest: _N, highest: _N) -> Callable[[str], _N]:

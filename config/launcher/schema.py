@@ -11,7 +11,7 @@ import hashlib
 import psycopg
 from psycopg import sql
 
-from config.environment import without_password
+from config.environment import without_secrets
 from config.launcher import LauncherError
 from config.settings.env import BASE_DIR
 
@@ -38,7 +38,7 @@ def is_current(owner_url: str) -> bool:
             row = connection.execute(query).fetchone()
     except psycopg.OperationalError as error:
         raise LauncherError(
-            f"PostgreSQL at DATABASE_URL={without_password(owner_url)} cannot be used: "
+            f"PostgreSQL at DATABASE_URL={without_secrets(owner_url)} cannot be used: "
             f"{str(error).strip().splitlines()[-1]} Start it, or unset DATABASE_URL for the "
             "embedded server."
         ) from error

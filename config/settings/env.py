@@ -20,6 +20,7 @@ from config.environment import (
     load,
     process_environment,
     variable,
+    without_secrets,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -284,7 +285,8 @@ def _unfit_for_production(env: Environment) -> Iterator[Fault]:
         yield Fault("EMAIL_URL", "=console", reason)
     public = urlsplit(env.PUBLIC_BASE_URL)
     if public.scheme != "https" and public.hostname not in ("localhost", "127.0.0.1"):
-        yield Fault("PUBLIC_BASE_URL", f"={env.PUBLIC_BASE_URL}", "must begin with https://")
+        shown = without_secrets(env.PUBLIC_BASE_URL)
+        yield Fault("PUBLIC_BASE_URL", f"={shown}", "must begin with https://")
 
 
 def is_production() -> bool:

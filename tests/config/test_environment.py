@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import Fault, load, without_password
+from config.environment import Fault, load, variables, without_secrets
 from config.settings.env import Environment, conflicts
 
 GOOD = {
@@ -145,8 +145,66 @@ def test_a_key_without_its_companion_is_a_fault(tmp_path):
     assert [fault.name for fault in read(process, tmp_path)[2]] == ["TWILIO_AUTH_TOKEN"]
 
 
-def test_a_url_is_shown_without_its_password():
-    shown = without_password("postgresql://app:p%40ss@db:5432/andrea?sslmode=require")
-    assert shown == "postgresql://app:***@db:5432/andrea?sslmode=require"
-    assert without_password("redis://db/0") == "redis://db/0"
-    assert without_password("not [a url") == "not [a url"
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://app:p%40ss@db:5432/andrea", "postgresql://app:***@db:5432/andrea"),
+        ("postgresql://u@h/db?password=hunter2", "postgresql://***@h/db?password=***"),
+        ("redis://x:1/0?password=hunter2&db=1", "redis://x:1/0?password=***&db=***"),
+        ("unix:///run/redis.sock?hunter2", "unix:///run/redis.sock?***"),
+        ("redis://db/0#hunter2", "redis://db/0#***"),
+        ("smtp://me@x.org:hunter2@mail:587", "smtp://me@x.org:***@mail:587"),
+        ("https://hunter2@api.example.com", "https://***@api.example.com"),
+        ("redis://db/0", "redis://db/0"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url, shown):
+    assert without_secrets(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "not [a url://[hunter2",
+        "postgresql://u:hunter2/x@h/db",
+        "postgresql://u:1/hunter2@h/db",
+        "postgresql://u:1?hunter2@h/db",
+        "postgresql://u:1#hunter2@h/db",
+    ],
+)
+def test_of_a_url_that_cannot_be_taken_apart_nothing_is_shown(url):
+    assert without_secrets(url) == f"*** ({len(url)} characters)"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SECRET_KEY", "abc://hunter2"),
+        ("GROQ_API_KEY", "https://hunter2"),
+        ("DATABASE_URL", "postgresql:/u:hunter2@h/db"),
+        ("DATABASE_URL", "hunter2"),
+        ("DATABASE_URL", "postgresql://u@h/db?password=hunter2"),
+        ("REDIS_URL", "redis://x:1/0?password=hunter2"),
+        ("PUBLIC_BASE_URL", "https://u:hunter2@example.com"),
+    ],
+)
+def test_a_value_is_shown_without_what_is_secret_in_it(name, text):
+    (item,) = (item for item in variables(Environment) if item.name == name)
+    assert "hunter2" not in item.masked(text)
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        {"DATABASE_URL": "mysql://u@h/db?password=hunter2"},
+        {"DATABASE_URL": "mysql:/u:hunter2@h/db"},
+        {"REDIS_URL": "http://x:1/0?password=hunter2"},
+        {"SECRET_KEY": "abc://hunter2\nhunter2"},
+        {"GROQ_API_KEY_FILE": "hunter2"},
+        {"PUBLIC_BASE_URL": "http://u:hunter2@example.com"},
+    ],
+)
+def test_no_fault_says_a_secret(process, tmp_path):
+    _, _, faults = read({**GOOD, **process}, tmp_path, production=True)
+    assert faults
+    assert "hunter2" not in "\n".join(map(str, faults))
