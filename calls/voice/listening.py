@@ -177,8 +177,7 @@ class CallerSide:
         self._turn.partial = text
         self.record(Event.TRANSCRIPT_PARTIAL, {"text": text})
         self._words_came(text)
-        if self.preemptive is not None and not self._is_answered_by(self.preemptive):
-            self.drop_preemptive("other words")
+        self._drop_outdated()
 
     def final(self, final: Final, spoken: Utterance, rest: str) -> None:
         text = final.text.strip()
@@ -194,6 +193,7 @@ class CallerSide:
                 self._words_came(text)
                 self.reconsider()
         else:
+            self._drop_outdated()
             self._no_words(spoken)
         self.on_verdict()
 
@@ -280,6 +280,7 @@ class CallerSide:
         self._floor.go_on()
 
     def _ask_to_repeat(self) -> None:
+        self.held = False
         if self._asked == ASKS:
             self._floor.not_understood(self._asked)
             return
@@ -368,6 +369,10 @@ class CallerSide:
 
     def _is_answered_by(self, reply: Reply) -> bool:
         return plain(reply.answers) == plain(self._turn.shown)
+
+    def _drop_outdated(self) -> None:
+        if self.preemptive is not None and not self._is_answered_by(self.preemptive):
+            self.drop_preemptive("other words")
 
     def drop_preemptive(self, why: str) -> None:
         """Its text was only a guess: nobody heard or noticed it."""

@@ -61,6 +61,7 @@ class Utterance:
     former: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     answered: bool = False  # a final came while it still went on
     divided: float | None = None  # when the final of a part came
+    unnoticed: bool = False  # by the detector: only its words show that there was speech
 
     def guess(self, text: str, now: float) -> None:
         """Partial words came; what they have little in common with may get a final of its own."""
@@ -127,6 +128,10 @@ class Utterances:
     def begin(self, at: float) -> None:
         self.current = Utterance(at)
         self._last_final = ""
+        newest = self._owed[-1] if self._owed else None
+        if newest is not None and newest.unnoticed and newest.began >= at:
+            self._owed.pop()  # its words came before the detector was sure
+            self.current.partial, self.current.guessed = newest.partial, newest.guessed
 
     def end(self, at: float, voiced: float) -> bool:
         """Speech is over; False if its final has come already."""
@@ -145,7 +150,7 @@ class Utterances:
         self.streams, self.words_came = True, now
         owner = self.current or (self._owed[-1] if self._owed else None)
         if owner is None:  # the detector took it for silence
-            owner = Utterance(now, stopped=now)
+            owner = Utterance(now, stopped=now, unnoticed=True)
             self._owed.append(owner)
         for earlier in self._owed:
             if earlier is not owner and earlier.partial and _begins(words, _words(earlier.partial)):
@@ -159,9 +164,10 @@ class Utterances:
         None for an empty one that nobody waits for.
         """
         self._last_final = text
+        self._expire(now)
         waiting = self._all()
         if not text:
-            return self._close(waiting[0]) if waiting else None
+            return self._deny(now) if waiting else None
         self.words_came = now
         if self.streams is None and not any(each.partial for each in waiting):
             self.streams = False
@@ -199,9 +205,26 @@ class Utterances:
     def _all(self) -> list[Utterance]:
         return [*self._owed, self.current] if self.current is not None else list(self._owed)
 
-    def _close(self, owner: Utterance) -> Utterance:
-        """Its last final came."""
-        spans = self._skip_to(owner)
+    def _deny(self, now: float) -> Utterance:
+        """A final without words: not that of a cough of long ago, if there is anything else."""
+        patience = self._patience(self._wait())
+        for each in self._owed:
+            if each.partial or (each.stopped or 0.0) + patience > now:
+                return self._close(each)
+        if self.current is not None and (self.current.partial or not self._owed):
+            return self._close(self.current, spans=bool(self._owed))
+        return self._close(self._owed[0])
+
+    def _expire(self, now: float) -> None:
+        """The rest of a divided stretch does not come: its words were a wrong guess."""
+        since = now - self._patience(self._wait())
+        for each in list(self._owed):
+            if each.divided is not None and each.divided <= since and not each.partial:
+                self._owed.remove(each)
+
+    def _close(self, owner: Utterance, *, spans: bool = False) -> Utterance:
+        """Its last final came; if that `spans` what was owed before, it owes one for the rest."""
+        spans |= self._skip_to(owner)
         if owner is not self.current and self._owed:
             self._owed.popleft()
         owner.partial, owner.answered = "", not spans

@@ -10,8 +10,9 @@ from itertools import pairwise
 
 import pytest
 
-from calls.voice import EndReason, HangUp, TurnOptions
+from calls.voice import EndReason, Event, HangUp, TurnOptions
 from calls.voice.testing import Script, run_script
+from tests.voice.test_scripted_calls import names
 
 SEEDS = range(120)
 
@@ -35,20 +36,42 @@ def random_script(dice: random.Random) -> Script:
 def random_caller(call: Script, dice: random.Random) -> float:
     moment, count = dice.uniform(0, 2), 0
     for _ in range(dice.randint(0, 6)):
-        kind, length = dice.random(), dice.uniform(0.1, 3)
+        kind, length = dice.random(), dice.uniform(0.3, 3)
         pause = dice.choice([0.1, 0.3, 0.6, 1, 2, 4, 8])
         begin, end = round(moment, 2), round(moment + length, 2)
         if kind < 0.65:
             words = [f"w{count + number}" for number in range(dice.randint(1, 6))]
             count += len(words)
             delay = min(dice.choice([0.1, 0.2, 0.5, 1.5, 2.5]), pause)
-            call.caller_says(" ".join(words), at=begin, until=end, transcript_delay=delay)
+            text, partials = random_guesses(words, dice)
+            call.caller_says(text, begin, end, transcript_delay=delay, partials=partials)
         elif kind < 0.85:
             call.caller_noise(begin, end)
         else:
             call.caller_presses(dice.choice(["5", "12#", "*"]), begin)
         moment += length + pause
     return moment
+
+
+def random_guesses(words: list[str], dice: random.Random) -> tuple[str, list[str] | None]:
+    """The final, and how the recogniser came to it: None for word by word. `g…` is never said."""
+    text = " ".join(words)
+    kind = dice.choice(["plain", "plain", "plain", "none", "other", "shrinks", "digits", "denied"])
+    wrong = [f"g{word} " * dice.randint(1, 4) for word in words]
+    match kind:
+        case "plain":
+            return text, None
+        case "none":
+            return text, []
+        case "other":
+            return text, [*wrong, *dice.choice([[], words[:1], [text], [text, *wrong]])]
+        case "shrinks":
+            return text, [" ".join(words[:count]) for count in range(len(words), 0, -1)]
+        case "digits":
+            count = dice.randint(3, 9)
+            spoken = [" ".join(["five"] * said) for said in range(1, count)]
+            return f"{'5' * count} {text}", [*spoken, "5" * count]
+    return "", wrong
 
 
 def random_reply(call: Script, dice: random.Random, number: int) -> None:
@@ -105,6 +128,8 @@ def test_any_call_keeps_the_invariants(seed):
     timeline = run_script(call, options)
     assert timeline.end_reason in set(EndReason) - {EndReason.INTERNAL_ERROR}
     no_word_is_lost_or_doubled(call, timeline)
+    guesses_are_no_words(call, timeline)
+    a_final_ends_the_waiting(call, timeline)
     only_heard_words_are_credited(timeline)
     states_alternate_in_order(timeline)
     nobody_waits_in_silence(call, timeline)
@@ -114,8 +139,32 @@ def no_word_is_lost_or_doubled(call, timeline):
     said = " ".join(turn.text for turn in timeline.turns if turn.role == "caller").split()
     for says in call.says:
         if says.until + says.transcript_delay < timeline.ended - 0.1:
-            assert [said.count(word) for word in says.text.split()] == [1] * len(says.text.split())
+            words = [word for word in says.text.split() if word.startswith("w")]
+            assert [said.count(word) for word in words] == [1] * len(words)
     assert [word for word in said if said.count(word) > 1 and word.startswith("w")] == []
+
+
+def guesses_are_no_words(call, timeline):
+    """Unless no final came in time, the caller was cut in on, or a denial may be a noise's."""
+    denied_among_noise = call.noises and not all(says.text for says in call.says)
+    if call.faults.failing_recognisers or denied_among_noise:
+        return
+    if Event.TURN_LIMIT in names(timeline):
+        return
+    said = " ".join(turn.text for turn in timeline.turns if turn.role == "caller").split()
+    assert [word for word in said if word.startswith("g") or word == "five"] == []
+    for says in call.says:
+        digits = says.text.split(" w")[0]
+        if digits.isdigit() and says.until + says.transcript_delay < timeline.ended - 0.1:
+            same = [other for other in call.says if other.text.startswith(f"{digits} ")]
+            assert 1 <= said.count(digits) <= len(same)
+
+
+def a_final_ends_the_waiting(call, timeline):
+    """All speech has its final within 2.5 s; noise has none, and the piece after a cut neither."""
+    cut = Event.TURN_LIMIT in names(timeline)
+    if not (call.faults.failing_recognisers or call.noises or cut):
+        assert Event.TRANSCRIPT_TIMEOUT not in names(timeline)
 
 
 def only_heard_words_are_credited(timeline):

@@ -79,6 +79,49 @@ def test_late_final_of_the_first_of_two_like_stretches_leaves_the_second_its_own
     assert at(timeline, "thinking") == near(3.2)
 
 
+def test_reply_begun_to_words_that_are_taken_back_leaves_the_voice_to_the_question():
+    call = revised(["i would", "goodbye"], "", delay=0.5)
+    timeline = run_script(call, options(preemptive=True))
+    assert at(timeline, "speaking") == near(3.0)
+    assert turns(timeline, "agent")[0].text.startswith("Perdone")
+
+
+def test_words_taken_back_that_cut_a_reply_short_leave_the_voice_to_the_question():
+    call = Script(greeting=None)
+    call.caller_says("book a tour", at=0.5, until=1.5)
+    call.agent_replies("Let me see.", audio_seconds=0.5)
+    call.agent_calls_tool("find_tours", seconds=1.5, result=3)
+    call.agent_replies("Found.")
+    call.caller_says("", at=3.2, until=5.2, transcript_delay=0.5, partials=["um", "hello"])
+    call.caller_hangs_up(at=14.0)
+    timeline = run_script(call, options(filler_after=0))
+    assert at(timeline, "speaking", 1) == near(5.7)
+    assert turns(timeline, "agent")[1].text.startswith("Perdone")
+
+
+def test_words_that_come_before_the_detector_is_sure_are_of_its_stretch():
+    call = Script(greeting=None)
+    partials = ["well", "so", "tour", "book a"]
+    call.caller_says("book a tour", at=0.5, until=0.62, transcript_delay=0.2, partials=partials)
+    call.agent_replies("Where to?")
+    call.caller_hangs_up(at=9.0)
+    timeline = run_script(call, options())
+    assert [turn.text for turn in timeline.turns] == ["book a tour", "Where to?"]
+    assert at(timeline, "thinking") == near(1.12)
+
+
+def test_words_taken_back_after_a_cough_are_not_waited_for():
+    call = Script(greeting=None)
+    call.caller_noise(at=0.5, until=1.0)
+    call.caller_says("", at=3.0, until=3.8, transcript_delay=0.5, partials=["um", "hello"])
+    call.caller_says("book a tour", at=4.8, until=5.8)
+    call.agent_replies("Where to?")
+    call.caller_hangs_up(at=12.0)
+    timeline = run_script(call, options())
+    assert turns(timeline, "caller")[0].text == "book a tour"
+    assert at(timeline, "thinking") == near(6.3)
+
+
 # --- the bookkeeping by itself -------------------------------------------------------------
 
 
@@ -149,3 +192,44 @@ def test_late_echo_of_a_final_is_no_new_word():
     assert not utterances.heard("five five five", 1300)
     assert not utterances.heard("...", 1300)
     assert utterances.heard("yes", 1400)
+
+
+@pytest.mark.parametrize("words", ["um", ""])
+def test_denial_while_the_caller_speaks_leaves_the_rest_its_final(words):
+    utterances = Utterances(3000)
+    stretch(utterances, 0, 300)
+    utterances.begin(2000)
+    utterances.heard(words, 2200)
+    utterances.settle("", 2300, 2200)
+    assert utterances.partial == ""
+    assert utterances.end(2500, 500)
+    assert utterances.due is not None
+
+
+def test_denial_of_words_in_flight_is_their_final_if_no_other_is_owed():
+    utterances = Utterances(3000)
+    utterances.begin(2000)
+    utterances.heard("um", 2200)
+    utterances.settle("", 2300, 2200)
+    assert not utterances.end(2500, 500)
+
+
+def test_wrong_guess_of_long_ago_takes_no_final_from_later_speech():
+    utterances = Utterances(3000)
+    stretch(utterances, 0, 1000, "book a tour", "right now")
+    utterances.settle("book a tour", 1200, 1000)
+    stretch(utterances, 2500, 2800)
+    utterances.settle("for two", 3000, 2800)
+    assert not utterances.waiting
+
+
+def test_division_of_speech_after_a_denied_cough_forgets_the_cough():
+    utterances = Utterances(3000)
+    stretch(utterances, 0, 200)
+    utterances.begin(400)
+    for text in ("book a tour", "right now"):
+        utterances.heard(text, 900)
+    utterances.settle("book a tour", 1000, 900)
+    assert utterances.end(1300, 900)
+    utterances.settle("right now", 1500, 1300)
+    assert not utterances.waiting
