@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,28 @@ def test_the_socket_is_reached_where_the_server_is():
     account = Account("t", "http://127.0.0.1:9", "https://public.example/")
     assert account.signed_url("/x") == "https://public.example/x"
     assert account.reachable("wss://public.example/ws/tw") == "ws://127.0.0.1:9/ws/tw"
+
+
+async def test_the_webhooks_time_is_the_servers_not_the_clients(monkeypatch):
+    """Building a client takes up to half a second, which no carrier spends on a call."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(TWIML)}\r\n\r\n"
+        writer.write((head + TWIML).encode())
+        await writer.drain()
+        writer.close()
+
+    class Slow(httpx.AsyncClient):
+        def __init__(self, **options: Any) -> None:
+            time.sleep(1.0)
+            super().__init__(**options)
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setattr("calls.simulator.twilio.httpx.AsyncClient", Slow)
+        got = await Account("t", f"http://127.0.0.1:{port}").post("/x", {})
+    assert got.stream_url == "wss://h/ws/tw"
+    assert 0 < got.seconds < 0.9
 
 
 class Server:
