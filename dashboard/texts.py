@@ -57,6 +57,10 @@ PROBLEMS = {
         "title": _("The server takes no new calls right now"),
         "text": _("It is shutting down or full. Try again in a minute."),
     },
+    "too_many_calls": {
+        "title": _("You have all the calls that you may have at a time"),
+        "text": _("End one of them, perhaps in another tab or window, then call again."),
+    },
     "unknown": {
         "title": _("The call could not be made"),
         "text": _("Reload the page and try again."),

@@ -226,8 +226,10 @@ class Call {
     if (code === "provider_replaced" && provider === "browser" && !this.recognition) {
       this.recognise();
     }
-    if (texts.problems[code]) showProblem(code, message);
-    else addLine("note", `${texts.troubles[code] || ""} ${message}`.trim());
+    if (texts.problems[code]) {
+      this.refused = true;
+      showProblem(code);
+    } else addLine("note", `${texts.troubles[code] || ""} ${message}`.trim());
   }
 
   on_ended({ reason }) {
@@ -237,7 +239,9 @@ class Call {
 
   closed(code) {
     if (this.ended) return;
-    showProblem(CLOSE_PROBLEMS[code] || (this.ready ? "server_gone" : "no_connection"));
+    if (!this.refused) {  // else the server has said in words why it closes
+      showProblem(CLOSE_PROBLEMS[code] || (this.ready ? "server_gone" : "no_connection"));
+    }
     this.finish();
   }
 

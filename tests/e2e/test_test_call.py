@@ -298,6 +298,20 @@ def test_a_refused_call_says_why(open_page: OpenPage, closing: int, code: str) -
     assert_problem(page, code)
 
 
+def test_a_caller_with_too_many_calls_is_told_so_and_not_that_the_server_is_full(
+    open_page: OpenPage,
+) -> None:
+    page = open_page("/test-call/")
+
+    def refuse(socket: WebSocketRoute) -> None:
+        socket.send('{"type": "error", "code": "too_many_calls", "message": "2 of 2"}')
+        socket.close(code=4429)
+
+    page.route_web_socket(re.compile("media-stream"), refuse)
+    page.click('[data-at="start"]')
+    assert_problem(page, "too_many_calls")
+
+
 def test_an_agent_that_does_not_exist_is_refused_by_the_server(open_page: OpenPage) -> None:
     page = open_page("/test-call/")
     page.evaluate(
