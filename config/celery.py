@@ -12,6 +12,7 @@ app.autodiscover_tasks()
 app.conf.update(
     # Sending a task happens on web threads: fail fast, the sweeper asks again.
     task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.1},
+    beat_sync_every=1,  # the age of beat's file is its health check
     beat_schedule={
         "sweep-calls": {
             "task": "calls.tasks.sweep_calls",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +28,17 @@ FILLED_IN = {
 OURS = ("web", "media", "worker", "beat", "migrate")
 
 
-def interpolated(value: Any) -> Any:
+def interpolated(value: Any, filled_in: dict[str, str] = FILLED_IN) -> Any:
     """What compose makes of `${NAME}`, `${NAME:-default}` and `${NAME:?why}`."""
     if isinstance(value, dict):
-        return {key: interpolated(item) for key, item in value.items()}
+        return {key: interpolated(item, filled_in) for key, item in value.items()}
     if isinstance(value, list):
-        return [interpolated(item) for item in value]
+        return [interpolated(item, filled_in) for item in value]
     if not isinstance(value, str):
         return value
 
     def substitute(match: re.Match[str]) -> str:
-        found = FILLED_IN.get(match["name"], "")
+        found = filled_in.get(match["name"], "")
         assert found or match["operator"] != ":?", f"{match['name']} has to be filled in"
         return found or match["rest"] or ""
 
@@ -131,7 +133,103 @@ def test_the_image_runs_as_nobody_in_particular_with_a_health_check():
 
 def test_nothing_private_is_copied_into_the_image():
     ignored = (ROOT / ".dockerignore").read_text().split()
-    assert {".env", ".data", ".git", ".venv"} <= set(ignored)
+    assert {".env", ".data", ".git", ".venv", "secrets"} <= set(ignored)
+
+
+@pytest.fixture(scope="module")
+def with_secrets(services) -> dict[str, Any]:
+    """The services as compose merges them with the override, filled in with nothing secret."""
+    without = {"PUBLIC_BASE_URL": FILLED_IN["PUBLIC_BASE_URL"]}
+    base, override = (
+        interpolated(yaml.safe_load((ROOT / name).read_text(encoding="utf-8")), without)
+        for name in ("docker-compose.yml", "deploy/compose.secrets.yml")
+    )
+    for name, more in override["services"].items():
+        assert set(more) == {"environment", "secrets"}
+        base["services"][name]["environment"].update(more["environment"])
+        base["services"][name]["secrets"] = more["secrets"]
+        assert set(more["secrets"]) <= set(override["secrets"])
+    return base["services"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_secret_may_come_from_a_file(with_secrets, name, tmp_path):
+    contents = {
+        "secret_key": FILLED_IN["SECRET_KEY"],
+        "email_url": FILLED_IN["EMAIL_URL"],
+        "database_url": "postgresql://andrea_app:app-pw@postgres:5432/andrea",
+        "database_owner_url": "postgresql://andrea_owner:owner-pw@postgres:5432/andrea",
+    }
+    for secret in with_secrets[name]["secrets"]:
+        (tmp_path / secret).write_text(contents[secret] + "\n")
+    given = {
+        key: str(value).replace("/run/secrets", str(tmp_path))
+        for key, value in with_secrets[name]["environment"].items()
+    }
+    env, _, faults = load(Environment, given, tmp_path / "none", production=True)
+    assert faults == []
+    assert contents["database_url"] == env.DATABASE_URL
+    assert (env.DATABASE_OWNER_URL != "") == (name == "migrate")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_without_its_secrets_a_container_refuses_to_start(name, tmp_path):
+    composition = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    without = {"PUBLIC_BASE_URL": FILLED_IN["PUBLIC_BASE_URL"]}
+    given = interpolated(composition["services"][name]["environment"], without)
+    given = {key: str(value) for key, value in given.items()}
+    _, _, faults = load(Environment, given, tmp_path / "none", production=True)
+    assert {"SECRET_KEY", "EMAIL_URL"} <= {fault.name for fault in faults}
+
+
+@pytest.mark.parametrize("from_files", [False, True])
+def test_the_init_script_takes_passwords_from_either_place(tmp_path, from_files):
+    psql = tmp_path / "psql"
+    psql.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    psql.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "POSTGRES_USER": "postgres"}
+    for name in ("OWNER", "APP"):
+        variable = f"POSTGRES_{name}_PASSWORD"
+        if from_files:
+            (tmp_path / name).write_text(FILLED_IN[variable] + "\n")
+            environment |= {variable: "", f"{variable}_FILE": str(tmp_path / name)}
+        else:
+            environment[variable] = FILLED_IN[variable]
+    result = _init(environment)
+    assert result.returncode == 0, result.stderr
+    assert {"owner_password=owner-pw", "app_password=app-pw"} <= set(result.stdout.splitlines())
+
+
+def test_the_init_script_makes_no_role_without_a_password(tmp_path):
+    psql = tmp_path / "psql"
+    psql.write_text("#!/bin/sh\necho reached\n")
+    psql.chmod(0o755)
+    given = {"PATH": f"{tmp_path}:/usr/bin:/bin", "POSTGRES_USER": "u"}
+    result = _init({**given, "POSTGRES_OWNER_PASSWORD": "owner-pw", "POSTGRES_APP_PASSWORD": ""})
+    assert result.returncode != 0
+    assert "POSTGRES_APP_PASSWORD has to be set" in result.stderr
+    assert "reached" not in result.stdout
+
+
+def _init(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", str(ROOT / "deploy" / "postgres-init.sh")],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("minutes", "healthy"), [(0, True), (4, False), (None, False)])
+def test_a_beat_that_hangs_is_not_healthy(services, tmp_path, minutes, healthy):
+    if minutes is not None:
+        schedule = tmp_path / "beat-schedule.db"
+        schedule.touch()
+        written = time.time() - minutes * 60
+        os.utime(schedule, (written, written))
+    kind, probe = services["beat"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    assert "/tmp/beat-schedule" in services["beat"]["command"]
+    probe = probe.replace("$$", "$").replace("/tmp", str(tmp_path))
+    assert (subprocess.run(["sh", "-c", probe], check=False).returncode == 0) is healthy
 
 
 def _has_compose() -> bool:
@@ -142,9 +240,11 @@ def _has_compose() -> bool:
 
 
 @pytest.mark.skipif(not _has_compose(), reason="docker compose is not installed")
-def test_the_composition_is_valid_for_compose_itself():
+@pytest.mark.parametrize("files", [[], ["docker-compose.yml", "deploy/compose.secrets.yml"]])
+def test_the_composition_is_valid_for_compose_itself(files):
+    chosen = [word for name in files for word in ("--file", name)]
     result = subprocess.run(
-        ["docker", "compose", "--env-file", "/dev/null", "config", "--quiet"],
+        ["docker", "compose", *chosen, "--env-file", "/dev/null", "config", "--quiet"],
         cwd=ROOT, env={"PATH": "/usr/bin:/usr/local/bin:/bin", **FILLED_IN},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
