@@ -5,6 +5,10 @@ address, a spelled name) is asked by the endpointing itself, whatever judge is i
 between groups of digits are long and mean nothing. Whether the sentence is finished is the
 judge's; this one is a heuristic of ten microseconds, wrong on the side of waiting only where the
 words clearly ask for more ("I would like to", "quiero reservar para").
+
+Words are of three kinds. No sentence ends in "the" or "para", even if a recogniser puts a full
+stop there. Some seldom end one ("is", "quiero"): a full stop, or an answer made of them ("yes, it
+is", "eso es"), says that they do. All others do.
 """
 
 from __future__ import annotations
@@ -43,29 +47,65 @@ _COMPLETE_ADDRESS = re.compile(
 _COMPLETE_DIGITS = 9
 _SPELLED = 3  # digits or letters in a row, whatever the talk is about; "seven thirty" is a time
 
-_DANGLING = {
+# Nothing ends in these.
+_NEVER_LAST = {
     "en": _words(
-        "and or but so because if when that which who to for from of in on at with about than "
-        "as the a an my your his her our their this these some any very is are was were be am "
-        "i'm i we they would could should will can want need have um uh er hmm well between "
-        "into until also then"
+        "and or but because if to for of at with than as the a an my your our their um uh er "
+        "hmm between into until m re ve ll d which whose very i we"
     ),
     "es": _words(
-        "y e o u pero porque si cuando que quien a de del en con para por sin sobre hasta desde "
-        "entre como el la los las un una unos unas mi tu su mis tus sus este esta estos estas "
-        "muy es son era quiero quisiera necesito puedo podria tengo eh em este pues entonces "
-        "tambien ademas al lo se me te nos le"
+        "y e o u pero porque si que a de del en con para por sin sobre hasta desde entre el la "
+        "los las un mi tu su mis tus sus muy eh em al lo se me te nos le"
     ),
 }
+# These seldom: without a full stop, more is to come.
+_SELDOM_LAST = {
+    "en": _words(
+        "so when that who from in on about his her this these some any is are was were be am "
+        "they would could should will can want need have well also then"
+    ),
+    "es": _words(
+        "cuando quien como unos unas una este esta estos estas es son era quiero quisiera "
+        "necesito puedo podria tengo pues entonces tambien ademas"
+    ),
+}
+# What "plain" makes of these are other words.
+_ACCENTED = _words("sé mí tú él té sí está esté dé qué")
 _OPEN_PHRASES = re.compile(
-    r"\b(would like|want|need|trying|going|have|able|looking) to$|\b(i would|i'd) like$|"
-    r"\b(me gustaria|quisiera|quiero|necesito|puede|podria|voy a)( (saber|reservar|hablar|ir))?$|"
-    r"\b(let me (see|think)|wait|hold on|espere|un momento|dejeme ver|a ver)$"
+    r"\b(would like|want|need|trying|going|have|able|looking|used|supposed) to$|"
+    r"\b(i|we) (would|d)( really)? like$|^(i|we) (want|need|would)$|"
+    r"\b(name|number|address|e-?mail|problem|question|thing|date|idea|reason) is$|"
+    r"\b(nombre|apellido|numero|telefono|correo|direccion|problema|pregunta|cosa|fecha|idea|"
+    r"tema|motivo) es$|"
+    r"^(hola |pues |bueno |yo )?(quiero|quisiera|necesito|puede|podria|puedo|me gustaria)$|"
+    r"\bvoy a$|\bvoy a (reservar|hablar|ir)$|"
+    r"\b(let me (see|think|check)|hold on|dejeme ver|a ver)$|^(wait|espere|un momento)$"
+)
+_HALF_OPEN_PHRASES = re.compile(
+    r"\b(me gustaria|quisiera|quiero|necesito|puede|podria)( (saber|reservar|hablar|ir))?$|"
+    r"\b(wait|espere|un momento)$"
+)
+_YES_NO = r"(yes|yeah|yep|no|nope|sure|of course|well|oh|ok|okay|si|claro|bueno|pues|ya|tampoco)"
+_AUXILIARY = r"(is|am|are|was|were|do|did|have|has|had|can|could|would|will|should)"
+_ANSWER = re.compile(
+    rf"^({_YES_NO} )+(it|i|we|they|he|she|you|that|this|there) {_AUXILIARY}$|"
+    rf"^({_YES_NO} )+(that )?(lo |la |los |las |me |se )?"
+    r"(quiero|puedo|tengo|necesito|es|son|era|podria|quisiera|se|me gustaria)$|"
+    r"^(yes|yeah|sure) (i|we) (d|would) (like|love) to$|"
+    r"\b(that s|that is|it s|that was) (about |really |exactly |just )?"
+    r"(all|what|everything|it|the one)( that)? (i|we) (need|want|have|can|would like)$|"
+    r"\b(think|hope|guess|believe|say) so$|\b(like|about|prefer|cancel|take|do|book) (that|this)$|"
+    r"\b(all right|ok|okay|fine|good) then$|\b(very|quite) well$|\bhave any$|"
+    r"\blo (se|es|son)$|\b(asi|eso|esa|ese|aqui|ahi) (es|son)$|\bsolo una$|"
+    r"\b(es|todo) lo que (quiero|necesito|tengo|quisiera)$|\byo tambien$|\b(para|a) mi$"
 )
 # "Which tours do you have", "where is it": a question may well end in its verb.
 _ASKS = re.compile(r"^(and |so |well )?(what|which|where|when|who|why|how)\b")
 _CLOSING_VERBS = _words("is are was were be am can could would should will want need have")
-_ASKED_CHOICE = re.compile(r"\?\s*$")
+_ASKS_SPANISH = re.compile(r"^(y |pues )?((a|de|para|en|con|por) )?(que|cual|donde|quien|cuant)")
+_CLOSING_OBJECTS = _words("from about this that these")
+_CLOSING_SPANISH = _words("es son era esta")
+_ASKED = re.compile(r"\?\s*$")
 
 
 def is_dictating(text: str, question: str) -> bool:
@@ -122,6 +162,11 @@ def _base(language: str) -> str:
     return language.split("-")[0].lower()
 
 
+def _last_word(text: str) -> str:
+    """With its accents."""
+    return text.split()[-1].strip(".!¡¿").casefold()
+
+
 class HeuristicJudge:
     """The default `TurnJudge`: punctuation, dangling words and unfinished phrases."""
 
@@ -129,22 +174,40 @@ class HeuristicJudge:
         """See `TurnJudge`. An empty transcript is never done."""
         text = transcript.strip()
         words = plain(text).split()
-        if not words or text.endswith(("...", "…", ",", "-")):
+        if not words or text.endswith(("...", "…", ",", "-", ":", ";")):
             return _OPEN
         if text.endswith("?"):
             return _DONE
-        dangling = _DANGLING.get(_base(language), _DANGLING["en"])
-        if _ASKS.match(plain(transcript)):
-            dangling -= _CLOSING_VERBS
-        if _OPEN_PHRASES.search(" ".join(words)):
+        said, closed = " ".join(words), text.endswith((".", "!"))
+        if self._answers(words, question) or _ANSWER.search(said):
+            return _DONE if closed else _LIKELY
+        if self._is_open(text, words, _base(language), bool(question) and closed):
             return _OPEN
-        if words[-1] in dangling and not self._answers(words, question):
-            return _OPEN
-        if text.endswith((".", "!")):
+        if closed:
             return _DONE
+        if words[-1] in self._seldom_last(said, _base(language)) or _HALF_OPEN_PHRASES.search(said):
+            return _LIKELY if _last_word(text) in _ACCENTED else _OPEN
         return _UNSURE if len(words) == 1 and not question else _LIKELY
+
+    @staticmethod
+    def _is_open(text: str, words: list[str], language: str, replies: bool) -> bool:
+        """Whether nobody ends there, whatever the punctuation; unless in reply to a question."""
+        said = " ".join(words)
+        if _OPEN_PHRASES.search(said) and not (replies and _HALF_OPEN_PHRASES.search(said)):
+            return True
+        never = _NEVER_LAST.get(language, _NEVER_LAST["en"])
+        if words[-1] not in never or _last_word(text) in _ACCENTED:
+            return False
+        return not (_ASKS.match(said) and words[-1] in {"for", "with", "at"} and text[-1] == ".")
+
+    @staticmethod
+    def _seldom_last(said: str, language: str) -> frozenset[str]:
+        seldom = _SELDOM_LAST.get(language, _SELDOM_LAST["en"])
+        if _ASKS.match(said):
+            return seldom - _CLOSING_VERBS - _CLOSING_OBJECTS
+        return seldom - _CLOSING_SPANISH if _ASKS_SPANISH.match(said) else seldom
 
     @staticmethod
     def _answers(words: list[str], question: str) -> bool:
         """A lone word after a question is the whole answer ("A?" "For whom?" "Me")."""
-        return len(words) == 1 and bool(_ASKED_CHOICE.search(question))
+        return len(words) == 1 and bool(_ASKED.search(question))
