@@ -2,7 +2,8 @@
 
 Everything that touches the database happens before the first frame, or through the store's
 writer, or in `run_in_tenant`. What can be done while the phone still rings is done by then
-(`calls.ringing`): the greeting is in the phrase cache when the caller listens.
+(`calls.ringing`): the greeting is in the phrase cache when the caller listens, in this process or
+in the folder that processes share.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from calls.live import live
 from calls.models import Call, Recording
 from calls.providers.carriers.socket import SocketStream
 from calls.providers.stt.browser import BrowserRecogniser
-from calls.providers.tts.cache import prepare
+from calls.providers.tts.cache import prepare, recall
 from calls.recordings import recording_path, recordings_folder
 from calls.rows import CallRef, Closing
 from calls.services.calls import call_hand_over
@@ -106,7 +107,9 @@ class StoredCall:
         setup, recording = await run_in_tenant(
             self._call.tenant_id, _open, self._call, media.sample_rate
         )
-        self._session = self._build(setup, media, self._recorder(recording, media.sample_rate))
+        voices = await self._voices(setup.opening, media.sample_rate)
+        recorder = self._recorder(recording, media.sample_rate)
+        self._session = self._build(setup, media, recorder, voices)
         if self._page is not None:
             await self._page.ready(
                 {
@@ -148,6 +151,7 @@ class StoredCall:
             setup,
             media,
             LaterRecorder(self._recorder(recording, media.sample_rate), since),
+            await self._voices(setup.opening, media.sample_rate),
             since=since,
             history=self._session.conversation.items,
         )
@@ -158,6 +162,7 @@ class StoredCall:
         setup: Setup,
         media: SocketStream,
         recorder: Recorder,
+        voices: Sequence[Synthesiser],
         *,
         since: float = 0.0,
         history: Sequence[ConversationItem] = (),
@@ -167,15 +172,33 @@ class StoredCall:
         targets = profile.functions.transfer_targets
         self._transfers = {target.name: target.number for target in targets}
         setup.mind.observer = self._mind_tells
+        return CallSession(
+            self._ports(setup, media, recorder, voices, since),
+            self._within_the_call(turn_options(profile), since),
+            language=opening.language,
+            greeting=opening.greeting,
+            phrases=opening.phrases,
+            history=history,
+            ambience=ambience_for(profile.advanced, media.sample_rate),
+            person=targets[0].name if targets else "",
+        )
+
+    def _ports(
+        self,
+        setup: Setup,
+        media: SocketStream,
+        recorder: Recorder,
+        voices: Sequence[Synthesiser],
+        since: float,
+    ) -> Ports:
+        """Everything that the session listens, thinks and speaks with."""
         recognisers = self._ears(setup, media.sample_rate)
-        voices = voices_for(opening, media.sample_rate)
-        self._get_phrases(voices, opening)
         self._providers = {
             "recogniser": recognisers[0].name,
             "voice": voices[0].name,
             "model": setup.mind.model_name,
         }
-        ports = Ports(
+        return Ports(
             media=media,
             detector=detector_for(media.sample_rate),
             recognisers=recognisers,
@@ -185,17 +208,7 @@ class StoredCall:
             store=LaterStore(self._store, since) if since else self._store,
             recorder=recorder,
             clock=LoopClock(),
-            cleaner=cleaner_for(profile, media.sample_rate),
-        )
-        return CallSession(
-            ports,
-            self._within_the_call(turn_options(profile), since),
-            language=opening.language,
-            greeting=opening.greeting,
-            phrases=opening.phrases,
-            history=history,
-            ambience=ambience_for(profile.advanced, media.sample_rate),
-            person=targets[0].name if targets else "",
+            cleaner=cleaner_for(setup.opening.profile, media.sample_rate),
         )
 
     def _recorder(self, path: Path | None, sample_rate: int) -> Recorder:
@@ -217,11 +230,17 @@ class StoredCall:
         self._page_ears = next((ear for ear in ears if isinstance(ear, BrowserRecogniser)), None)
         return ears
 
-    def _get_phrases(self, voices: Sequence[Synthesiser], opening: Opening) -> None:
-        """A page does not ring: its fixed phrases are got while it is greeted."""
+    async def _voices(self, opening: Opening, sample_rate: int) -> Sequence[Synthesiser]:
+        """Who speaks, with the phrases that were prepared while the phone rang.
+
+        A page does not ring: its fixed phrases are got while it is greeted.
+        """
+        voices = voices_for(opening, sample_rate)
+        await recall(voices, opening.texts())
         if self._page is not None:
             work = prepare(voices, opening.later_texts())
             live.in_background(work, f"phrases of {self.public_id}")
+        return voices
 
     def _mind_tells(self, name: str, data: Mapping[str, object]) -> None:
         self._store.event(self._now(), name, data)

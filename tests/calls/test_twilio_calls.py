@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.brain.events import HandOff, TextDelta
-from calls import setup
+from calls import ringing, setup
 from calls.models import Call, CallEvent, Recording, Utterance
+from calls.providers.tts.cache import CachedSynthesiser, PhraseCache
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import ring_form, staff_desk
-from tests.calls.phone import QUICK, Phone, on_a_script
+from tests.calls.phone import QUICK, Phone, Reader, on_a_script
 from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,6 +56,10 @@ def dial(token_of, quiet):
     return connect
 
 
+async def only(text):
+    yield text
+
+
 async def rows(desk, model, **filters):
     return await run_in_tenant(desk.tenant.id, lambda: list(model.objects.filter(**filters)))
 
@@ -79,6 +84,38 @@ async def test_call_is_answered_and_stored(desk, dial, quiet):
     assert [turn.role for turn in turns][:2] == ["agent", "caller"]
     assert turns[0].heard_text == "Hola."
     assert turns[1].text == "¿Cuánto cuesta el tour?"
+
+
+async def test_greeting_that_another_process_prepared_is_not_synthesised_again(
+    desk, token_of, quiet, monkeypatch, tmp_path
+):
+    said = []
+    process = PhraseCache(folder=tmp_path)  # of the process that works at the moment
+
+    class Told(Reader):
+        async def speak(self, segments):
+            async for text in segments:
+                said.append(text)
+                async for speech in super().speak(only(text)):
+                    yield speech
+
+    def voice(rate):
+        return CachedSynthesiser(Told(rate), process, "s", lambda: Told(rate))
+
+    on_a_script(monkeypatch, voice=voice)
+    monkeypatch.setattr(ringing, "warm_up", lambda: None)
+    token = await token_of(desk)
+    call = await the_call(desk)
+    await ringing.prepare_greeting(desk.tenant.id, call.public_id)
+    assert "Hola." in said
+    said.clear()
+    process = PhraseCache(folder=tmp_path)
+    phone = Phone(application)
+    phone.start(SID, token)
+    await phone.hears()
+    assert said == []
+    phone.stop()
+    await phone.over()
 
 
 async def test_rows_appear_while_the_call_runs(desk, dial):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -14,7 +15,14 @@ import pytest
 from agents.brain.errors import ProviderDown
 from calls.providers.provider import Credentials, SynthesiserRequest
 from calls.providers.tts import cache as phrase_cache
-from calls.providers.tts.cache import CachedSynthesiser, PhraseCache, Recording, cached, prepare
+from calls.providers.tts.cache import (
+    CachedSynthesiser,
+    PhraseCache,
+    Recording,
+    cached,
+    prepare,
+    recall,
+)
 from calls.providers.tts.pipeline import Sound, speak_ahead
 from calls.voice.ports import Speech, Viseme, Word
 from tests.providers.voices import health, spoken, texts
@@ -220,6 +228,73 @@ async def test_prepared_texts_survive_a_restart_and_others_never_reach_the_disk(
     assert (said.pcm, said.words) == (b"Hola.Hola.", [Word("Hola.", 0, 5)])
 
 
+async def test_one_process_says_at_once_what_another_prepared(tmp_path: Path) -> None:
+    await behind_cache(Voice(), PhraseCache(folder=tmp_path)).prepare(["Hola. ¿Qué tal?"])
+    voice = Voice()
+    media = behind_cache(voice, PhraseCache(folder=tmp_path))
+    await recall([media], ["Hola. ¿Qué tal?", "Un momento."])
+    assert (voice.asked, voice.opened) == ([], 0), "to recall is not to synthesise"
+    said = await spoken(media, "Hola.", "¿Qué tal?", "Un momento.")
+    assert [each.pcm for each in said][:2] == [b"Hola.Hola.", "¿Qué tal?¿Qué tal?".encode()]
+    assert voice.asked == ["Un momento."]
+
+
+async def test_without_a_shared_folder_the_voice_says_it_itself(tmp_path: Path) -> None:
+    await behind_cache(Voice(), PhraseCache(folder=tmp_path / "one")).prepare(["Hola."])
+    for elsewhere in (tmp_path / "other", None):
+        voice = Voice()
+        media = behind_cache(voice, PhraseCache(folder=elsewhere))
+        await media.recall(["Hola."])
+        assert (await spoken(media, "Hola."))[0].pcm
+        assert voice.asked == ["Hola."]
+
+
+async def test_a_half_written_phrase_is_never_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafts: list[Path] = []
+
+    def stop(draft: Path, _path: Path) -> Path:
+        drafts.append(draft)
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(Path, "replace", stop)
+    await behind_cache(Voice(), PhraseCache(folder=tmp_path)).prepare(["Hola."])
+    monkeypatch.undo()
+    assert len(drafts) == 1
+    assert files(tmp_path) == [], "nor is it left behind"
+    voice = Voice()
+    media = behind_cache(voice, PhraseCache(folder=tmp_path))
+    await media.recall(["Hola."])
+    await spoken(media, "Hola.")
+    assert voice.asked == ["Hola."]
+
+
+async def test_a_folder_that_hangs_holds_no_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered, cache = threading.Event(), PhraseCache(folder=tmp_path)
+    monkeypatch.setattr(phrase_cache, "RECALL_SECONDS", 0.01)
+    monkeypatch.setattr(cache, "load", lambda _key: answered.wait(20) and None)
+    try:
+        await behind_cache(Voice(), cache).recall(["Hola."])
+        assert not answered.is_set()
+    finally:
+        answered.set()
+    assert "took more than" in caplog.text
+
+
+def test_what_can_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = PhraseCache(folder=tmp_path)
+    cache.save("a", recording(10))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only file system")
+
+    monkeypatch.setattr(phrase_cache.os, "utime", refuse)
+    assert cache.load("a") == recording(10)
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{}\n", b"nonsense", b'{"words":[{"x":1}],"visemes":[],"bytes":0}\n', None]
 )
@@ -248,6 +323,7 @@ async def test_a_folder_that_cannot_be_written_is_logged(
 def test_the_folder_stays_within_its_bound(tmp_path: Path) -> None:
     size = len(recording(1000).pack())
     cache = PhraseCache(folder=tmp_path, folder_bytes=2 * size)
+    (tmp_path / "left.by-a-killed-one.draft").write_bytes(bytes(size))
     for key in ("a", "b", "c"):
         cache.save(key, recording(1000))
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * size

@@ -2,8 +2,10 @@
 
 Every segment that was synthesised whole stays in memory, least recently used first out, within
 a bound in bytes. What `prepare` was asked for, fixed texts of an agent and never what is said to
-one caller, is also kept in a folder, if there is one, and survives a restart. The folder is only
-touched by `prepare`, in threads; a live call never waits for a disk.
+one caller, is also kept in a folder, if there is one, and survives a restart. Processes that share
+the folder share its phrases: one prepares the greeting while the phone rings, another that takes
+the call gets it by `recall` as the call begins. Both touch the folder in threads only; a call that
+speaks never waits for a disk.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
@@ -29,6 +32,7 @@ from calls.voice.sentences import SentenceSplitter
 
 MEMORY_BYTES = 64 * 2**20
 FOLDER_BYTES = 256 * 2**20
+RECALL_SECONDS = 0.25  # for which a call may wait, as it begins, for phrases in the folder
 _SUFFIX = ".speech"
 _WORD_BYTES = 120  # of memory, roughly, for a word or a viseme
 
@@ -103,6 +107,11 @@ class PhraseCache:
     def __len__(self) -> int:
         return len(self._recordings)
 
+    @property
+    def has_folder(self) -> bool:
+        """Whether phrases outlive the process, and reach others."""
+        return self._folder is not None
+
     def get(self, key: str) -> Recording | None:
         """The recording, which becomes the most recently used one."""
         recording = self._recordings.get(key)
@@ -132,7 +141,6 @@ class PhraseCache:
         path = self._folder / f"{key}{_SUFFIX}"
         try:
             recording = Recording.unpack(path.read_bytes())
-            path.touch()
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -140,6 +148,8 @@ class PhraseCache:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
+        with suppress(OSError):  # another may have removed it, or only they may write
+            os.utime(path)
         return recording
 
     def save(self, key: str, recording: Recording) -> None:
@@ -147,7 +157,7 @@ class PhraseCache:
         if self._folder is None:
             return
         path = self._folder / f"{key}{_SUFFIX}"
-        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft = path.with_suffix(f".{secrets.token_hex(6)}.draft")  # a pid is not one machine's
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(recording.pack())
@@ -155,10 +165,18 @@ class PhraseCache:
             self._prune(self._folder)
         except OSError as error:
             log.warning("phrase cache: cannot keep %s (%s)", path, error)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
     def _prune(self, folder: Path) -> None:
-        """Remove the files that were not used for longest until the folder is within bounds."""
-        files = [(path.stat(), path) for path in folder.glob(f"*{_SUFFIX}")]
+        """Remove the files that were not used for longest until the folder is within bounds.
+
+        Drafts count too: a process that was killed leaves one.
+        """
+        files = []
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):  # another process prunes as well
+                files.append((path.stat(), path))
         excess = sum(stat.st_size for stat, _ in files) - self._folder_bytes
         for stat, path in sorted(files, key=lambda file: file[0].st_mtime_ns):
             if excess <= 0:
@@ -213,6 +231,28 @@ class CachedSynthesiser:
             log.warning("phrases could not be prepared: %s", error)
         finally:
             self._cache.in_work.difference_update(wanted)
+
+    async def recall(self, texts: Iterable[str]) -> None:
+        """Fetch what any process prepared of these texts; nothing is synthesised.
+
+        A folder that is slow to answer is not waited for: the voice says it itself.
+        """
+        keys = dict.fromkeys(self._key(s) for text in texts for s in _sentences(text))
+        missing = [key for key in keys if self._cache.get(key) is None]
+        if not missing or not self._cache.has_folder:
+            return
+        try:
+            async with asyncio.timeout(RECALL_SECONDS):
+                found = await asyncio.to_thread(self._read, missing)
+        except TimeoutError:
+            log.warning("phrase cache: the folder took more than %g s", RECALL_SECONDS)
+            return
+        for key, recording in found.items():
+            self._cache.put(key, recording)
+
+    def _read(self, keys: Iterable[str]) -> dict[str, Recording]:
+        found = {key: self._cache.load(key) for key in keys}
+        return {key: recording for key, recording in found.items() if recording is not None}
 
     async def _load(self, wanted: dict[str, str]) -> dict[str, str]:
         """What of it is not in the folder."""
@@ -316,3 +356,10 @@ async def prepare(synthesisers: Sequence[Synthesiser], texts: Iterable[str]) -> 
     for voice in synthesisers[:1]:
         if isinstance(voice, CachedSynthesiser):
             await voice.prepare(texts)
+
+
+async def recall(synthesisers: Sequence[Synthesiser], texts: Iterable[str]) -> None:
+    """Fetch into the first of a call's voices what any process prepared of these texts."""
+    for voice in synthesisers[:1]:
+        if isinstance(voice, CachedSynthesiser):
+            await voice.recall(texts)
