@@ -58,7 +58,8 @@ UNFINISHED = {
         well I | if | let me see | let me think | hold on | I'm going to | we | I live at | it's my
         I was wondering if | can I speak to the | do you have a | is there an | I'd like to go to
         the tour with | between | from Monday to | between six and | instead of | more than
-        as well as | I want to know if | I have a question about the | we are going to | the price of
+        as well as | I want to know if | I have a question about the | the price of
+        we are going to
         I'm | we'll | not only the | she is my | a very | until | I wanted to | uh | hmm
         five five five one two
     """,
