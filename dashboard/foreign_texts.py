@@ -10,6 +10,7 @@ from django.utils.translation import ngettext_lazy
 
 UNFOLD = (
     _("Add row"),
+    _("After you've created a user, you’ll be able to edit more user options."),  # noqa: RUF001
     _("All applications"),
     _("Apply Filters"),
     _("Choose file to upload"),
@@ -27,6 +28,11 @@ UNFOLD = (
     _("No results found"),
     _("No results matching your query"),
     _("Previous"),
+    _(
+        "Raw passwords are not stored, so there is no way to see this "
+        "user’s password, but you can change the password using "  # noqa: RUF001
+        '<a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+    ),
     _("Recent searches"),
     _("Reset filters"),
     _("Return to site"),

@@ -21,14 +21,22 @@ from tenants.models import Tenant, User
 from tenants.operators import operator_transaction
 
 
+class PublicIdentifier:
+    """Shows the public id by a name that can be translated, which the field has not."""
+
+    @admin.display(description=_("public id"))
+    def identifier(self, row: Tenant | User) -> str:
+        return str(row.public_id)
+
+
 @admin.register(Tenant)
-class TenantAdmin(ModelAdmin):  # type: ignore[misc]
+class TenantAdmin(PublicIdentifier, ModelAdmin):  # type: ignore[misc]
     """Tenants are made and closed here. Closing one locks its people and keys out."""
 
     list_display = ("name", "slug", "language", "time_zone", "is_active", "created_at")
     list_filter = ("is_active", "language")
     search_fields = ("name", "slug")
-    readonly_fields = ("public_id", "created_at", "updated_at")
+    readonly_fields = ("identifier", "created_at", "updated_at")
     prepopulated_fields = {"slug": ("name",)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
@@ -49,7 +57,7 @@ class TenantAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class PersonAdmin(PublicIdentifier, UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """People. Which tenant they work for is said by memberships, inside the tenant."""
 
     form = UserChangeForm
@@ -59,10 +67,10 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     list_filter = ("is_staff", "is_superuser", "is_active")
     search_fields = ("email", "name")
     ordering = ("email",)
-    readonly_fields = ("public_id", "last_login", "date_joined")
+    readonly_fields = ("identifier", "last_login", "date_joined")
     filter_horizontal = ("groups", "user_permissions")
     fieldsets = (
-        (None, {"fields": ("email", "password", "name", "public_id")}),
+        (None, {"fields": ("email", "password", "name", "identifier")}),
         (_("Log in"), {"fields": ("is_active", "last_login", "date_joined")}),
         (
             _("Back office"),

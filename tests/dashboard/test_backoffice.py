@@ -63,3 +63,13 @@ def test_the_tenant_is_chosen_on_every_page_and_lists_stay_where_they_are(
     assert f'<option value="{tenant.public_id}" selected>' in page
     assert f'name="next"\n           value="{chosen["next"]}"' in page
     assert "tenant-selector--none" not in page
+
+
+def test_a_persons_page_is_in_spanish_where_the_library_has_none(
+    operator: User, login: Login
+) -> None:
+    address = reverse("admin:tenants_user_change", args=[operator.pk])
+    page = login(operator).get(address, headers={"accept-language": "es"}).content.decode()
+    assert "Las contraseñas no se guardan tal cual" in page
+    assert "Identificador público" in page
+    assert str(operator.public_id) in page

@@ -317,3 +317,16 @@ def test_each_answer_says_what_its_time_was_made_of(
     page = page_of(login(staff), call)
     assert "503 ms" in page
     assert "end of turn 401 · model 90" in page
+
+
+def test_the_summary_is_marked_with_the_language_of_the_call(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        call = ended(make_version())
+        Call.objects.filter(pk=call.pk).update(language="en", summary="Asked about: tours.")
+    page = login(staff).get(
+        reverse("dashboard:call", args=[call.public_id]), headers={"accept-language": "es"}
+    )
+    assert '<html lang="es">' in page.content.decode()
+    assert 'lang="en">Asked about: tours.' in page.content.decode()
