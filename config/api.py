@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from calls.api.views import CallViewSet, RecordingView
+from calls.api.widgets import WidgetTokenView
 
 app_name = "api"
 
@@ -16,6 +17,7 @@ router.register("calls", CallViewSet, basename="call")
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("calls/<uuid:public_id>/recording/", RecordingView.as_view(), name="call-recording"),
+    path("widget-tokens/", WidgetTokenView.as_view(), name="widget-tokens"),
     path("", include(router.urls)),
 ]
 

@@ -50,6 +50,9 @@ ROUTES: dict[str, Route] = {
     "api/v1/calls/": Route((401, 200, 200, 200, 200)),
     "api/v1/calls/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_call),
     "api/v1/calls/<uuid:public_id>/recording/": Route((401, 404, 404, 404, 404), path=_call),
+    "api/v1/widget-tokens/": Route(
+        (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}
+    ),
     # Carriers: their signature counts, not who is logged in.
     "api/v1/twilio/incoming-call": everyone(403, method="POST"),
     "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
