@@ -176,9 +176,12 @@ def test_recogniser_that_hears_a_pause_of_its_own_keeps_both_transcripts():
     speech.heard("book a tour", 900)
     speech.end(1000, 1000)
     speech.heard("please", 1100)
-    assert speech.partial == "book a tour please"
-    speech.settle("book a tour", 1200, 1000)
     assert speech.partial == "please"
+    speech.settle("book a tour", 1200, 1000)
+    assert speech.due is not None
+    assert speech.due > 1200
+    speech.settle("please", 1400, 1000)
+    assert not speech.waiting
 
 
 def test_quiet_words_during_the_endpoint_wait_belong_to_the_turn(monkeypatch):
