@@ -1,4 +1,5 @@
-"""The server that a load generator telephones: the real consumer and loop, scripted providers.
+"""The server that a load generator telephones: the real consumer, loop and recorder, scripted
+providers.
 
 One ASGI application, without database, login or token: the media socket where Twilio finds it,
 and `GET /bench/metrics` with the server's own figures.
@@ -6,6 +7,7 @@ and `GET /bench/metrics` with the server's own figures.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import resource
@@ -13,9 +15,9 @@ import time
 import uuid
 from collections import Counter
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from calls.adapters import NoRecorder
 from calls.conduct import AdmittedCall
 from calls.consumers import TwilioMediaConsumer
 from calls.live import LiveCalls
@@ -32,6 +34,7 @@ from calls.simulator.scripted import (
 )
 from calls.voice import CallSession, Phrases, Ports, TurnOptions
 from calls.voice.clock import LoopClock
+from calls.voice.recording import WavRecorder
 from calls.voice.silero import SileroDetector
 from calls.voice.watchdog import loop_lag
 
@@ -49,15 +52,21 @@ _tone = lru_cache(maxsize=2)(tone)
 
 
 class ScriptedCall:
-    """A call that was let in without a question: implements `AdmittedCall`."""
+    """A call that was let in without a question: implements `AdmittedCall`.
 
-    def __init__(self, counts: Counter[str]) -> None:
+    It is recorded, as any call is by default; the file is gone when the call is.
+    """
+
+    def __init__(self, counts: Counter[str], recordings: Path) -> None:
         self.public_id = uuid.uuid4()
         self._counts = counts
+        self._path = recordings / f"{self.public_id}.wav"
+        self._recorder: WavRecorder | None = None
 
     async def begin(self, media: SocketStream) -> CallSession:
         """Build the session that any call gets, round scripted providers."""
         rate = media.sample_rate
+        self._recorder = recorder = WavRecorder(self._path, rate)
         ports = Ports(
             media=media,
             detector=SileroDetector(rate),
@@ -66,7 +75,7 @@ class ScriptedCall:
             brain=ScriptedBrain(),
             synthesisers=[ScriptedVoice(rate, _tone(rate))],
             store=CountingStore(self._counts),
-            recorder=NoRecorder(),
+            recorder=recorder,
             clock=LoopClock(),
         )
         phrases = Phrases.for_language("en")
@@ -79,13 +88,21 @@ class ScriptedCall:
         self._counts[f"ended.{reason}"] += 1
 
     async def let_go(self) -> None:
-        """Nothing is stored."""
+        """Finish the recording, count it and throw it away."""
+        if self._recorder is None:
+            return
+        await self._recorder.aclose()
+        self._counts["recorded.calls"] += 1
+        self._counts["recorded.ms"] += round(self._recorder.seconds * 1000)
+        self._counts["recorded.failures"] += self._recorder.failure is not None
+        await asyncio.to_thread(self._path.unlink, missing_ok=True)
 
 
 class BenchApplication:
-    """The ASGI application."""
+    """The ASGI application; calls are recorded into the folder `recordings` while they last."""
 
-    def __init__(self, most_calls: int = 2000) -> None:
+    def __init__(self, recordings: Path, most_calls: int = 2000) -> None:
+        self._recordings = recordings
         self.calls = LiveCalls(limit=most_calls)
         self.counts: Counter[str] = Counter()
         self._consumer = TwilioMediaConsumer(admit=self._admit, calls=self.calls)
@@ -100,7 +117,7 @@ class BenchApplication:
             await self._answer(path, send)
 
     async def _admit(self, _start: StreamStart) -> AdmittedCall:
-        return ScriptedCall(self.counts)
+        return ScriptedCall(self.counts, self._recordings)
 
     async def _answer(self, path: str, send: Send) -> None:
         known = path == METRICS_PATH

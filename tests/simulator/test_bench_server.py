@@ -76,6 +76,11 @@ async def test_a_caller_is_heard_and_answered_with_two_seconds_of_tone(kind):
         assert seconds_heard(stream) == TONE_SECONDS
         talking.cancel()
         await stream.stop()
+        async with asyncio.timeout(10):
+            while not (counts := (await metrics(account))["counts"]).get("recorded.calls"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert counts["recorded.ms"] > TONE_SECONDS * 1000
+        assert counts["recorded.failures"] == 0
 
         with pytest.raises(InvalidStatus):
             await opened(account, "/api/v1/ws/elsewhere")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import signal
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -14,7 +18,9 @@ HOST = "127.0.0.1"  # there is no token: nobody else may reach it
 class Command(BaseCommand):
     """`manage.py bench_server --port 9000 --server uvicorn`; prints `ready` when it listens."""
 
-    help = "Serve the real consumer, loop and speech detector with scripted providers (loopback)."
+    help = (
+        "Serve the real consumer, loop, detector and recorder with scripted providers (loopback)."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -29,7 +35,9 @@ class Command(BaseCommand):
         gc.collect()
         gc.freeze()  # as `config.serve` does
         serve = {"daphne": self._serve_daphne, "uvicorn": self._serve_uvicorn}[options["server"]]
-        serve(BenchApplication(), options["port"])
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes as well
+        with tempfile.TemporaryDirectory(prefix="andrea-bench-") as folder:
+            serve(BenchApplication(Path(folder)), options["port"])
 
     def _ready(self) -> None:
         self.stdout.write("ready")
