@@ -16,29 +16,31 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import orjson
 import redis.asyncio as redis
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from agents.services.mind import model_breakers
+from agents.services.mind import model_tracks
 from calls.live import LiveCalls, live
-from calls.providers.health import all_healths
+from calls.providers.health import Figures, all_healths, summed
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 2.0
 EXPIRY_SECONDS = 3 * HEARTBEAT_SECONDS
 ANSWER_SECONDS = 1.0
-_SEVERITY = ("closed", "half_open", "open")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One process as it sees itself. `tenants` counts live calls by tenant id, as text."""
+    """One process as it sees itself. `tenants` counts live calls by tenant id, as text.
+
+    `providers` are those that were used here, as `Figures` in plain values.
+    """
 
     process: str
     takes_calls: bool
@@ -51,6 +53,7 @@ class Status:
     store_failing: bool
     breakers: Mapping[str, str]
     tenants: Mapping[str, int]
+    providers: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
 
 class Board(Protocol):
@@ -167,6 +170,7 @@ class Presence:
     def status(self) -> Status:
         """This process, at this moment."""
         snapshot = self._live.snapshot()
+        providers = provider_figures()
         return Status(
             process=self.process,
             takes_calls=self._live.takes_calls,
@@ -177,8 +181,9 @@ class Presence:
             loop_lag_p99_ms=round(snapshot.loop_lag_p99_ms, 1),
             backlog=snapshot.backlog,
             store_failing=snapshot.store_failing,
-            breakers=_breakers(),
+            breakers={f"{each.kind} {each.name}": each.breaker for each in providers},
             tenants={str(key): count for key, count in self._live.writer.tenants().items()},
+            providers=[asdict(each) for each in providers],
         )
 
     def begin(self) -> None:
@@ -235,14 +240,12 @@ class Presence:
         self._read_at = self._now()
 
 
-def _breakers() -> dict[str, str]:
-    """The worst state over all accounts, for each provider that was used."""
-    states = [(f"{each.kind} {each.name}", each.breaker.state) for each in all_healths()]
-    states += [(f"model {breaker.name}", breaker.state) for breaker in model_breakers()]
-    worst: dict[str, str] = {}
-    for name, state in states:
-        worst[name] = max(worst.get(name, "closed"), state, key=_SEVERITY.index)
-    return worst
+def provider_figures() -> list[Figures]:
+    """How recognisers, voices and models did in this process, all accounts together."""
+    found = [Figures.of(h.kind, h.name, h.breaker, h.latencies, h.errors) for h in all_healths()]
+    for breaker, track in model_tracks():
+        found.append(Figures.of("model", breaker.name, breaker, track.latencies, track.errors))
+    return summed(found)
 
 
 presence = Presence(live, lambda: RedisBoard(settings.REDIS_URL, settings.PUBLIC_BASE_URL))

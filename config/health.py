@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -17,8 +17,10 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from agents.services.mind import MindCredentials
 from calls.live import live
 from calls.presence import Status, presence
+from calls.providers.health import Figures, summed
 from calls.providers.registry import describe
 from config.launcher.preparing import is_preparing
 from config.settings.env import BASE_DIR
@@ -81,10 +83,7 @@ def health(_request: HttpRequest) -> JsonResponse:
         "store": {"waiting": snapshot.backlog, "failing": snapshot.store_failing},
         "processes_known": presence.current,
         "processes": [_shown(each) for each in processes],
-        "providers": [
-            {"kind": each.kind, "name": each.name, "available": each.available}
-            for each in describe(settings.SPEECH_CREDENTIALS)
-        ],
+        "providers": _provider_rows(processes),
     }
     return JsonResponse(body, status=200 if well else 503)
 
@@ -94,6 +93,28 @@ def _shown(status: Status) -> dict[str, object]:
     found = asdict(status)
     del found["tenants"]
     return found
+
+
+def _provider_rows(processes: Sequence[Status]) -> list[dict[str, object]]:
+    """All recognisers, voices and models: whether there, and how they did in all processes."""
+    used = summed(Figures(**each) for process in processes for each in process.providers)
+    figures = {(each.kind, each.name): asdict(each) for each in used}
+    rows: list[dict[str, object]] = []
+    for kind, name, available in _known_providers():
+        unused = asdict(Figures(kind, name, "closed", None, {}))
+        rows.append({**figures.pop((kind, name), unused), "available": available})
+    rows += [{**found, "available": True} for found in figures.values()]  # models of profiles
+    return rows
+
+
+def _known_providers() -> list[tuple[str, str, bool]]:
+    """Kind, name and whether it can be used, of all that the installation may use."""
+    mind = MindCredentials.from_settings()
+    return [
+        *((each.kind, each.name, each.available) for each in describe(settings.SPEECH_CREDENTIALS)),
+        ("model", f"groq {mind.groq_model}", bool(mind.groq_key)),
+        ("model", "embedded", True),
+    ]
 
 
 def examine() -> dict[str, Finding]:

@@ -17,7 +17,7 @@ from groq import AsyncGroq
 from agents.brain.breaker import CircuitBreaker
 from agents.brain.functions import Functions, Target
 from agents.brain.knowledge import RememberedSearches
-from agents.brain.llm.fallback import Candidate, Failure, FallbackModel
+from agents.brain.llm.fallback import Candidate, Failure, FallbackModel, Track
 from agents.brain.llm.groq import DEFAULT_MODEL, GroqModel, GroqOptions, ModelCheck, groq_client
 from agents.brain.llm.groq import check_model as check_groq_model
 from agents.brain.llm.local import LocalModel
@@ -138,6 +138,7 @@ def _topics(version: AgentVersion, language: str) -> tuple[str, ...]:
 # --- who thinks ---------------------------------------------------------------------------
 
 _breakers: dict[tuple[str, str], CircuitBreaker] = {}
+_tracks: dict[tuple[str, str], Track] = {}
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], AsyncGroq]] = (
     WeakKeyDictionary()
 )
@@ -163,12 +164,13 @@ def _candidate(model: str, wish: ModelSettings, credentials: MindCredentials) ->
     return Candidate(
         GroqModel(partial(_shared_client, credentials), options),
         _breaker(credentials.groq_key, model),
+        _tracks.setdefault((credentials.groq_key, model), Track()),
     )
 
 
-def model_breakers() -> list[CircuitBreaker]:
-    """Those of all remote models that were used so far, for health pages."""
-    return list(_breakers.values())
+def model_tracks() -> list[tuple[CircuitBreaker, Track]]:
+    """Breaker and track record of every remote model so far, for health pages."""
+    return [(_breakers[key], track) for key, track in _tracks.items()]
 
 
 def _breaker(key: str, model: str) -> CircuitBreaker:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
-from agents.brain.breaker import CircuitBreaker
+from agents.brain.breaker import BreakerState, CircuitBreaker
 from agents.brain.errors import BadRequest, ProviderError, QuotaExceeded
 
 _KEPT_LATENCIES = 256
@@ -45,6 +46,54 @@ class ProviderHealth:
         elif not isinstance(error, BadRequest):
             self.breaker.failed()
         _tell(self.kind, self.name, None, error.code)
+
+
+_SEVERITY: tuple[BreakerState, ...] = ("closed", "half_open", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A provider in numbers: its breaker, the median latency in ms, errors by class."""
+
+    kind: str
+    name: str
+    breaker: BreakerState
+    p50_ms: float | None
+    errors: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        name: str,
+        breaker: CircuitBreaker,
+        latencies: Iterable[float],
+        errors: Mapping[str, int],
+    ) -> Figures:
+        """As of now. A copy is taken first: calls go on adding meanwhile."""
+        known = tuple(latencies)
+        middle = round(median(known), 1) if known else None
+        return cls(kind, name, breaker.state, middle, dict(errors))
+
+    def __add__(self, other: Figures) -> Figures:
+        """Both together: the worse breaker, the slower median, all errors."""
+        medians = [each.p50_ms for each in (self, other) if each.p50_ms is not None]
+        return Figures(
+            self.kind,
+            self.name,
+            max(self.breaker, other.breaker, key=_SEVERITY.index),
+            max(medians, default=None),
+            dict(Counter(self.errors) + Counter(other.errors)),
+        )
+
+
+def summed(figures: Iterable[Figures]) -> list[Figures]:
+    """One for each kind and name."""
+    found: dict[tuple[str, str], Figures] = {}
+    for each in figures:
+        key = (each.kind, each.name)
+        found[key] = found[key] + each if key in found else each
+    return list(found.values())
 
 
 _healths: dict[tuple[str, str, Hashable], ProviderHealth] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import aclosing
 
 import pytest
@@ -11,7 +12,7 @@ from agents.brain.breaker import CircuitBreaker
 from agents.brain.errors import BadKey, NetworkFailure, ProviderDown, QuotaExceeded
 from agents.brain.events import CallerSaid
 from agents.brain.llm.base import ModelRequest, Text, ToolCall, Usage
-from agents.brain.llm.fallback import Candidate, FallbackModel
+from agents.brain.llm.fallback import Candidate, FallbackModel, Track
 
 ASKED = ModelRequest((CallerSaid("Hi"),), "en")
 NEVER = object()
@@ -70,6 +71,19 @@ async def test_the_first_model_answers_when_it_can():
     model, failures = chain(Plays("groq", Text("Hi "), Text("there.")), local)
     assert await said(model) == "Hi there."
     assert (failures, local.asked) == ([], 0)
+
+
+async def test_calls_share_a_track_record_of_first_tokens_and_errors_by_class():
+    ticks = itertools.count()
+    track, breaker = Track(), CircuitBreaker("groq", clock=lambda: 0.0)
+    for events in ((Text("Hi "), Text("there.")), (ProviderDown("groq", "503"),)):
+        candidates = [
+            Candidate(Plays("groq", *events), breaker, track),
+            Candidate(Plays("local", *LOCAL), CircuitBreaker("local")),
+        ]
+        await said(FallbackModel(candidates, clock=lambda: float(next(ticks))))
+    assert list(track.latencies) == [1000.0], "the first token alone, once"
+    assert track.errors == {"ProviderDown": 1}
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,14 @@ import pytest
 from django.conf import settings as project
 from redis.exceptions import ConnectionError as RedisGone
 
+from agents.brain.breaker import CircuitBreaker
+from agents.brain.errors import ProviderDown
+from agents.brain.llm.fallback import Track
 from calls import webhooks
 from calls.live import LiveCalls
 from calls.models import RefusedCall
 from calls.presence import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Presence, RedisBoard
+from calls.providers import health
 from tenants.db import run_unscoped
 from tests.calls.test_servers import serve  # noqa: F401 - a fixture
 from tests.calls.waiting import until
@@ -305,6 +309,37 @@ async def test_health_sums_up_all_processes_and_shows_each(async_client, web, bo
     assert (there["process"], there["live_calls"], there["draining"]) == (media.process, 1, False)
     assert {"breakers", "loop_lag_p99_ms", "capacity", "accepting"} <= set(there)
     assert "tenants" not in there, "strangers read this page"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_health_says_how_each_provider_does_over_all_processes(
+    async_client, web, board, monkeypatch
+):
+    monkeypatch.setattr(health, "_healths", {})
+    media = process(board)
+    voice = health.health_of("synthesiser", "azure", "one key")
+    for latency in (100.0, 300.0, 200.0):
+        voice.succeeded(latency)
+    for _ in range(3):
+        health.health_of("synthesiser", "azure", "another").failed(ProviderDown("azure", "503"))
+    track = Track()
+    track.latencies.append(412.0)
+    track.errors["ProviderTimeout"] += 2
+    models = [(CircuitBreaker("groq fast"), track)]
+    monkeypatch.setattr("calls.presence.model_tracks", lambda: models)
+    await exchange(board, web, media)
+    found = (await async_client.get("/health")).json()["providers"]
+    rows = {(each.pop("kind"), each.pop("name")): each for each in found}
+    assert rows["synthesiser", "azure"] | {"available": None} == {
+        "breaker": "open", "p50_ms": 200.0, "errors": {"ProviderDown": 6}, "available": None,
+    }  # fmt: skip
+    assert rows["model", "groq fast"] == {
+        "breaker": "closed", "p50_ms": 412.0, "errors": {"ProviderTimeout": 4}, "available": True,
+    }  # fmt: skip
+    assert rows["model", "embedded"]["available"] is True
+    assert rows["recogniser", "embedded"] == {
+        "breaker": "closed", "p50_ms": None, "errors": {}, "available": True,
+    }  # fmt: skip
 
 
 @pytest.mark.django_db(transaction=True)

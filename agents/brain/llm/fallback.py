@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.brain.breaker import CircuitBreaker
 from agents.brain.errors import (
@@ -39,12 +40,21 @@ BAD_KEY_PAUSE = 300.0  # a refused key is not tried again for this long
 DEFAULT_PAUSE = 20.0  # after a 429 that does not say how long to wait
 
 
+@dataclass(slots=True)
+class Track:
+    """How a model did lately: ms to the first token of its newest replies, errors by class."""
+
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    errors: Counter[str] = field(default_factory=Counter)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model and the breaker that all calls share for it."""
+    """A model, with the breaker and the track record that all calls share for it."""
 
     model: LanguageModel
     breaker: CircuitBreaker
+    track: Track = field(default_factory=Track)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +143,9 @@ class FallbackModel:
         try:
             async with aclosing(candidate.model.stream(request)) as events:
                 while (event := await self._next(candidate, events, attempt)) is not None:
-                    if not isinstance(event, Usage):
+                    if not isinstance(event, Usage) and not attempt.answered:
                         attempt.answered = True
+                        candidate.track.latencies.append((self._clock() - started) * 1000)
                     yield event
             if not attempt.answered:
                 raise ProviderDown(candidate.model.name, "the reply was empty")
@@ -164,6 +175,7 @@ class FallbackModel:
         self, candidate: Candidate, error: ProviderError, *, after_first_token: bool, started: float
     ) -> None:
         candidate.breaker.failed(_pause(error))
+        candidate.track.errors[error.code] += 1
         seconds = self._clock() - started
         self.on_failure(
             Failure(candidate.model.name, error.code, error.message, after_first_token, seconds)
