@@ -69,6 +69,8 @@ def _known(clip: Clip) -> _Known:
     words = clip.text.split()
     ends = np.cumsum([len(word) + 1 for word in words])
     middles = (ends - [(len(word) + 1) / 2 for word in words]) / ends[-1]
+    if len(words) > 1:  # whoever listens from a threshold on misses the soft onset of the first
+        middles[0] = ends[0] / ends[-1]
     silence = np.zeros((_MARGIN, _BANDS), np.float32)
     places = tuple(float(_MARGIN + first + middle * (last - first)) for middle in middles)
     return _Known(tuple(words), places, np.concatenate((silence, features, silence)))
