@@ -204,6 +204,7 @@ class Presence:
         board, self._board = self._board, None
         if task is None or board is None:
             return
+        self._news.set()  # should the client of Redis swallow the cancellation, this ends it too
         task.cancel()
         await asyncio.wait({task})
         try:
