@@ -2,6 +2,7 @@
 #
 #   make run      start everything and print the address      (PORT=8001, DATA_DIR=/path)
 #   make test     the whole test suite                        (ONLY=tests/voice, ARGS="-k name")
+#   make cover    whether every branch of the voice loop is tested
 #   make check    style, types, floors, templates, migrations, house rules
 #   make bench    the figures of docs/performance.md          (ONLY=voice)
 #   make call     a simulated caller telephones the server    (CARRIER=browser, AGENT=Grace,
@@ -19,7 +20,7 @@ WORKERS ?= 2
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench call lock clean
+.PHONY: help run test cover check bench call lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +31,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@$(PY) -m pytest -n $(WORKERS) --dist loadscope $(ONLY) $(ARGS)
+
+cover: $(VENV)/.dev
+	@$(PY) -m pytest -q -n $(WORKERS) tests/voice --cov=calls/voice --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 check: $(VENV)/.dev
 	@$(PY) -m config.check

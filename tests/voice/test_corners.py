@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from calls.voice import CallSession, Event, HangUp, SendDtmf, TurnOptions
-from calls.voice.ports import Partial, Speech, TextDelta, ToolFinished, ToolRan, ToolStarted
+from calls.voice.ports import Final, Partial, Speech, TextDelta, ToolFinished, ToolRan, ToolStarted
 from calls.voice.states import TABLE, Cue, Do, State
 from calls.voice.testing import Script, run_script, run_virtually
 from calls.voice.testing.peers import (
@@ -148,11 +148,22 @@ def test_empty_partial_says_nothing(monkeypatch):
     plan = ScriptedRecogniser._plan
 
     def with_empty_partials(self, says):
-        return [(says.at, Partial("")), *plan(self, says)]
+        return [(says.at, (Partial(""),)), *plan(self, says)]
 
     monkeypatch.setattr(ScriptedRecogniser, "_plan", with_empty_partials)
     timeline = run_script(booking(), options())
     assert all(data["text"] for _, name, data in timeline.events if name == "transcript_partial")
+
+
+def test_empty_final_before_anybody_spoke_changes_nothing(monkeypatch):
+    plan = ScriptedRecogniser._plan
+    undisturbed = run_script(booking(), options())
+
+    def with_an_empty_final_first(self, says):
+        return [(0.1, (Final(""),)), *plan(self, says)]
+
+    monkeypatch.setattr(ScriptedRecogniser, "_plan", with_an_empty_final_first)
+    assert run_script(booking(), options()).turns == undisturbed.turns
 
 
 def test_two_finals_may_be_owed_at_once():

@@ -182,3 +182,13 @@ def test_script_groups_replies_and_tools_into_turns():
     only_tool = Script()
     only_tool.agent_calls_tool("e")
     assert len(only_tool.replies()) == 1
+
+
+def test_an_exception_in_a_callback_is_not_only_logged() -> None:
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(1.0, [].pop)
+        await asyncio.sleep(2.0)
+
+    with pytest.raises(AssertionError, match="Exception in callback") as caught:
+        run_virtually(work())
+    assert isinstance(caught.value.__cause__, IndexError)

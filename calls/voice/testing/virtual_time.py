@@ -71,7 +71,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def run_virtually(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end in virtual time; also from inside another running loop.
 
-    Raises `Deadlock`, what the work raises, and `AssertionError` for tasks left behind.
+    Raises `Deadlock`, what the work raises, and `AssertionError` for tasks left behind and for
+    exceptions that asyncio would only have logged.
     """
     try:
         asyncio.get_running_loop()
@@ -82,8 +83,12 @@ def run_virtually(work: Coroutine[Any, Any, T]) -> T:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     loop = VirtualLoop()
+    unhandled: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _loop, context: unhandled.append(context))
     try:
         result = loop.run_until_complete(work)
+        if unhandled:
+            raise AssertionError(f"{unhandled[0]['message']}") from unhandled[0].get("exception")
         left = [task.get_name() for task in asyncio.all_tasks(loop)]
         if left:
             raise AssertionError(f"the call left tasks behind: {left}")
