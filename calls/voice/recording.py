@@ -1,7 +1,7 @@
 """The two-channel recording of a call: caller left, agent right, each by its own sample clock.
 
 Nothing here is waited for by the loop: it drops pieces into a deque, and one thread for all
-calls writes them half a second later. The WAV header always tells the truth about what is in
+calls writes them within two seconds. The WAV header always tells the truth about what is in
 the file, so that a recording can be played whenever the process dies.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mmap
 import os
 import struct
 import threading
@@ -16,7 +17,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -29,17 +30,10 @@ _BATCH_SECONDS = 10  # most sound that one write puts together in memory
 _LONGEST_SECONDS = 4 * 3600  # Twilio's own limit; a position beyond it is a fault of the sender
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Sound of one channel; without `pcm`, the end of what the agent said before."""
-
-    channel: int
-    start: int
-    pcm: bytes | None
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.pcm or b"") // 2
+# Sound of one channel: its first sample's place and PCM16; without sound, the end of what the
+# agent said before. A plain tuple, since one is made for every frame.
+_Piece: TypeAlias = tuple[int, int, bytes | None]
+_Frames: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 
 
 class WavRecorder:
@@ -53,6 +47,9 @@ class WavRecorder:
         self.failure: Exception | None = None
         self._pieces: deque[_Piece] = deque()
         self._file = -1
+        self._header: mmap.mmap | None = None
+        self._newest: _Frames = np.zeros((0, 2), np.int16)  # what was written last, and where
+        self._newest_at = 0
         self._ends = [0, 0]
         self._on_disk = 0  # frames that the header counts
         self._closing: Future[None] | None = None
@@ -65,15 +62,20 @@ class WavRecorder:
 
     def caller(self, pcm: bytes, at: float) -> None:
         """Sound of the caller whose first sample lies `at` ms after the call was answered."""
-        self._pieces.append(_Piece(_CALLER, self._position(at), pcm))
+        self._pieces.append((_CALLER, self._position(at), pcm))
 
     def agent(self, pcm: bytes, at: float) -> None:
         """Sound of the agent as it is played out, likewise."""
-        self._pieces.append(_Piece(_AGENT, self._position(at), pcm))
+        self._pieces.append((_AGENT, self._position(at), pcm))
 
     def agent_cleared(self, at: float) -> None:
         """Nothing that was given for times after `at` was ever heard."""
-        self._pieces.append(_Piece(_AGENT, self._position(at), None))
+        self._pieces.append((_AGENT, self._position(at), None))
+
+    @property
+    def closing(self) -> bool:
+        """Whether `aclose` waits for the writer."""
+        return self._closing is not None
 
     async def aclose(self) -> None:
         """Returns when all of it is in the file and the file is closed."""
@@ -107,40 +109,49 @@ class WavRecorder:
             return
         if self._file < 0:
             self._open_file()
-        batch: list[_Piece] = []
+        batch = _Batch()
         while self._pieces:
-            piece = self._pieces.popleft()
-            if piece.end > _LONGEST_SECONDS * self.sample_rate:
-                log.warning("Recording %s: a piece lies %d samples in", self.path, piece.start)
-            elif piece.pcm is None:
+            channel, start, pcm = self._pieces.popleft()
+            if pcm is None:
                 self._write(batch)
-                batch = []
-                self._cut_agent(piece.start)
-            else:
-                batch = self._batched(batch, piece)
+                batch = _Batch()
+                self._cut_agent(start)
+                continue
+            end = start + len(pcm) // 2
+            if end > _LONGEST_SECONDS * self.sample_rate:
+                log.warning("Recording %s: a piece lies %d samples in", self.path, start)
+                continue
+            if batch.span_with(start, end) > _BATCH_SECONDS * self.sample_rate:
+                self._write(batch)
+                batch = _Batch()
+            batch.add(channel, start, end, pcm)
         self._write(batch)
 
-    def _batched(self, batch: list[_Piece], piece: _Piece) -> list[_Piece]:
-        """The batch with this piece, or the piece alone if together they span too much."""
-        together = [*batch, piece]
-        span = max(p.end for p in together) - min(p.start for p in together)
-        if batch and span > _BATCH_SECONDS * self.sample_rate:
-            self._write(batch)
-            return [piece]
-        return together
-
-    def _write(self, batch: list[_Piece]) -> None:
+    def _write(self, batch: _Batch) -> None:
         """Lay a batch over what the file holds there. Before its old end, gaps are silence."""
-        if not batch:
+        if not batch.runs:
             return
-        start, end = min(piece.start for piece in batch), max(piece.end for piece in batch)
-        frames = self._read(start, end)
-        for piece in batch:
-            samples = np.frombuffer(piece.pcm or b"", "<i2", (piece.end - piece.start))
-            frames[piece.start - start : piece.end - start, piece.channel] = samples
-            self._ends[piece.channel] = max(self._ends[piece.channel], piece.end)
-        _write_at(self._file, frames.tobytes(), _HEADER_BYTES + start * _FRAME_BYTES)
+        frames = self._there(batch.start, batch.end)
+        for run in batch.runs:
+            at = run.start - batch.start
+            samples = np.frombuffer(b"".join(run.pieces), "<i2", run.end - run.start)
+            frames[at : at + len(samples), run.channel] = samples
+            self._ends[run.channel] = max(self._ends[run.channel], run.end)
+        _write_at(self._file, frames.data, _HEADER_BYTES + batch.start * _FRAME_BYTES)
         self._write_header()
+        self._newest, self._newest_at = frames, batch.start
+
+    def _there(self, start: int, end: int) -> _Frames:
+        """As `_read`, without asking the disk for what was written last."""
+        if start < self._newest_at:
+            return self._read(start, end)
+        frames = np.zeros((end - start, 2), np.int16)
+        known = self._newest[start - self._newest_at : end - self._newest_at]
+        frames[: len(known)] = known
+        beyond = self._newest_at + len(self._newest)
+        if end > beyond and max(self._ends) > beyond:
+            return self._read(start, end)
+        return frames
 
     def _cut_agent(self, at: int) -> None:
         """Silence the agent from sample `at` on, and shorten the file if nobody spoke there."""
@@ -148,12 +159,13 @@ class WavRecorder:
             return
         frames = self._read(at, self._ends[_AGENT])
         frames[:, _AGENT] = 0
-        _write_at(self._file, frames.tobytes(), _HEADER_BYTES + at * _FRAME_BYTES)
+        _write_at(self._file, frames.data, _HEADER_BYTES + at * _FRAME_BYTES)
         self._ends[_AGENT] = at
+        self._newest_at, self._newest = at, frames[:0]
         self._write_header()
         os.ftruncate(self._file, _HEADER_BYTES + max(self._ends) * _FRAME_BYTES)
 
-    def _read(self, start: int, end: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+    def _read(self, start: int, end: int) -> _Frames:
         """Frames of the file, silence where it does not reach."""
         size = (end - start) * _FRAME_BYTES
         there = os.pread(self._file, size, _HEADER_BYTES + start * _FRAME_BYTES)
@@ -170,32 +182,80 @@ class WavRecorder:
         rate = self.sample_rate
         chunk = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
         form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 2, rate, rate * _FRAME_BYTES, 4, 16)
-        _write_at(self._file, chunk + form + struct.pack("<4sI", b"data", size), 0)
+        header = chunk + form + struct.pack("<4sI", b"data", size)
+        if self._header is None:
+            _write_at(self._file, header, 0)
+            self._header = mmap.mmap(self._file, _HEADER_BYTES)
+        else:
+            self._header[:] = header  # no system call, at which the loop would wait for a switch
         self._on_disk = size // _FRAME_BYTES
 
     def _close_file(self) -> None:
+        if self._header is not None:
+            self._header.close()
+            self._header = None
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
-def _write_at(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
+@dataclass(slots=True)
+class _Run:
+    """Pieces of one channel that follow each other without a gap."""
+
+    channel: int
+    start: int
+    end: int
+    pieces: list[bytes]
+
+
+class _Batch:
+    """What one write puts together; `start` and `end` are the samples that it spans."""
+
+    def __init__(self) -> None:
+        self.runs: list[_Run] = []
+        self.start = self.end = 0
+        self._last: list[_Run | None] = [None, None]
+
+    def span_with(self, start: int, end: int) -> int:
+        """How long the batch would be with this piece; 0 for its first."""
+        return max(self.end, end) - min(self.start, start) if self.runs else 0
+
+    def add(self, channel: int, start: int, end: int, pcm: bytes) -> None:
+        """Put a whole piece in."""
+        self.start = min(self.start, start) if self.runs else start
+        self.end = max(self.end, end)
+        last = self._last[channel]
+        if last is not None and last.end == start and len(pcm) % 2 == 0:
+            last.pieces.append(pcm)
+            last.end = end
+            return
+        run = _Run(channel, start, end, [pcm])
+        self._last[channel] = run
+        self.runs.append(run)
+
+
+def _write_at(file: int, data: bytes | memoryview, offset: int) -> None:
+    view = memoryview(data).cast("B")
     while view:
         written = os.pwrite(file, view, offset)
         view, offset = view[written:], offset + written
 
 
 class _Writer(threading.Thread):
-    """Writes all recordings of the process, twice a second and when one is being closed."""
+    """Writes all recordings of the process, each every two seconds and when it is being closed.
 
-    INTERVAL = 0.5  # seconds
+    They take turns, evenly over that time: written in one go, a hundred of them would hold
+    Python's lock for longer than the loop may wait.
+    """
+
+    INTERVAL = 2.0  # seconds
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _shared: ClassVar[_Writer | None] = None
 
     def __init__(self) -> None:
         super().__init__(name="recordings", daemon=True)
-        self._recorders: list[WavRecorder] = []
+        self._recorders: deque[WavRecorder] = deque()
         self._new: deque[WavRecorder] = deque()
         self._wake = threading.Event()
 
@@ -216,8 +276,18 @@ class _Writer(threading.Thread):
 
     def run(self) -> None:
         while True:
-            self._wake.wait(self.INTERVAL)
-            self._wake.clear()
+            hurried = self._wake.wait(self.INTERVAL / max(1, len(self._recorders)))
             while self._new:
                 self._recorders.append(self._new.popleft())
-            self._recorders = [each for each in self._recorders if not each.flush()]
+            if hurried:
+                self._wake.clear()
+                self._recorders = deque(
+                    each for each in self._recorders if not (each.closing and each.flush())
+                )
+            elif self._recorders:
+                self._next()
+
+    def _next(self) -> None:
+        recorder = self._recorders.popleft()
+        if not recorder.flush():
+            self._recorders.append(recorder)

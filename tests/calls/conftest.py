@@ -21,6 +21,8 @@ from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
 from tenants.db import tenant_transaction
 from tenants.models import Tenant
+from tests.calls.servers import lasting as lasting
+from tests.calls.servers import serve as serve
 
 INCOMING = "/api/v1/twilio/incoming-call"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from datetime import timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -157,7 +158,7 @@ async def gather_crowd(spread: bool) -> list[tuple[asyncio.Task[None], Socket]]:
         socket.connect()
         socket.put(connected())
         address = f"10.0.{number // 250}.{number % 250}" if spread else "10.0.0.1"
-        scope = {"type": "websocket", "path": TWILIO, "headers": [], "client": [address, 1]}
+        scope: Any = {"type": "websocket", "path": TWILIO, "headers": [], "client": [address, 1]}
         task = asyncio.create_task(application(scope, socket.receive, socket.send))
         crowd.append((task, socket))
     await asyncio.sleep(0.05)
@@ -195,6 +196,7 @@ async def ready(phone: Phone) -> Phone:
 
 async def refusal(phone: Phone) -> tuple[int, str]:
     close = await phone.over()
+    assert close is not None
     (problem,) = [text for text in phone.socket.texts if text["type"] == "error"]
     return close["code"], problem["code"]
 

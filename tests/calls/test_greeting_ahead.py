@@ -32,7 +32,7 @@ async def answer(desk, sent: list[str]) -> None:
         if message["type"] == "http.response.body" and not message.get("more_body"):
             sent.append("answered")
 
-    scope = {
+    scope: Any = {
         "type": "http", "method": "POST", "path": INCOMING, "raw_path": INCOMING.encode(),
         "query_string": b"", "http_version": "1.1", "scheme": "https",
         "headers": [(k.encode(), v.encode()) for k, v in headers.items()],

@@ -21,7 +21,6 @@ from calls.models import RefusedCall
 from calls.presence import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Presence, RedisBoard
 from calls.providers import health
 from tenants.db import run_unscoped
-from tests.calls.test_servers import serve  # noqa: F401 - a fixture
 from tests.calls.waiting import until
 
 
@@ -185,7 +184,7 @@ async def test_drain_is_told_without_waiting_for_a_heartbeat(board, monkeypatch)
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_process_killed_for_good_disappears(serve):  # noqa: F811
+async def test_process_killed_for_good_disappears(serve):
     server = await asyncio.to_thread(serve, "uvicorn")
     board = RedisBoard(project.REDIS_URL, server.account.server)
     (found,) = await until(board.read)

@@ -26,7 +26,6 @@ from calls.simulator.witness import NobodyToCall
 from tenants.db import run_in_tenant
 from tenants.models import Tenant
 from tests.calls.conftest import staff_desk
-from tests.calls.test_servers import serve as serve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

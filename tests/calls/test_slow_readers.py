@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from typing import Any
 
 import pytest
 import websockets
@@ -13,7 +14,7 @@ from calls.models import Call, CallEvent
 from calls.tokens import widget_token
 from tenants.db import run_unscoped
 from tests.calls.conftest import staff_desk
-from tests.calls.test_servers import rows, serve  # noqa: F401 - a fixture
+from tests.calls.servers import rows
 from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,19 +42,15 @@ async def started(page) -> None:
     assert json.loads(await page.recv())["type"] == "ready"
 
 
-async def how_it_ended(desk) -> tuple[str, dict]:
+async def how_it_ended(desk) -> tuple[str, dict[str, Any]]:
     (call,) = await until(lambda: rows(desk, Call, state="ended"), seconds=20)
     (fault,) = await rows(desk, CallEvent, name="media_fault")
     return call.end_reason, fault.data
 
 
 @SERVERS
-async def test_oversized_message_is_closed_with_the_same_code_by_both_servers(
-    desk,
-    serve,
-    kind,  # noqa: F811
-):
-    server = await asyncio.to_thread(serve, kind)
+async def test_oversized_message_is_closed_with_the_same_code_by_both_servers(desk, lasting, kind):
+    server = await asyncio.to_thread(lasting, kind)
     async with websockets.connect(address(server, desk)) as page:
         await started(page)
         await page.send(bytes(80 * 1024))
@@ -64,12 +61,8 @@ async def test_oversized_message_is_closed_with_the_same_code_by_both_servers(
 
 
 @SERVERS
-async def test_message_that_no_server_holds_is_closed_by_the_server(
-    desk,
-    serve,
-    kind,  # noqa: F811
-):
-    server = await asyncio.to_thread(serve, kind)
+async def test_message_that_no_server_holds_is_closed_by_the_server(desk, lasting, kind):
+    server = await asyncio.to_thread(lasting, kind)
     async with websockets.connect(address(server, desk)) as page:
         await started(page)
         with pytest.raises(websockets.ConnectionClosed):
@@ -81,18 +74,14 @@ async def test_message_that_no_server_holds_is_closed_by_the_server(
 
 
 @SERVERS
-async def test_page_that_stops_reading_loses_its_call_and_the_reason_is_kept(
-    tenant,
-    serve,
-    kind,  # noqa: F811
-):
+async def test_page_that_stops_reading_loses_its_call_and_the_reason_is_kept(tenant, lasting, kind):
     desk = await run_unscoped(
         lambda: staff_desk(
             tenant, "+525512340001", greeting=LONG,
             transcriber={"provider": "browser", "languages": ["es-MX"], "turns": TURNS},
         )
     )  # fmt: skip
-    server = await asyncio.to_thread(serve, kind)
+    server = await asyncio.to_thread(lasting, kind)
     port = int(server.account.server.rpartition(":")[2])
     narrow = socket.socket()
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

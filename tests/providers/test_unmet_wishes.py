@@ -9,6 +9,7 @@ import pytest
 
 from calls.providers import registry
 from calls.providers.registry import Credentials, build_recognisers, build_synthesisers
+from calls.voice.ports import Recogniser, Synthesiser
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def new_process() -> Iterator[None]:
 
 
 async def _a_call(wished: str) -> None:
-    built = [
+    built: list[Recogniser | Synthesiser] = [
         *build_recognisers(
             provider=wished, language="en", sample_rate=8000, credentials=Credentials()
         ),

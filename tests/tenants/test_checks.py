@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin import sites
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -38,6 +40,14 @@ def test_the_product_itself_passes(db):
     assert run_checks(tags=["tenants"], databases=["default"]) == []
 
 
+@pytest.fixture
+def same_back_office(monkeypatch):
+    """Populating the apps anew makes unfold put an empty back office in the place of ours."""
+    monkeypatch.setattr(admin, "site", admin.site)
+    monkeypatch.setattr(sites, "site", sites.site)
+
+
+@pytest.mark.usefixtures("same_back_office")
 def test_manage_check_fails_for_a_tenant_model_without_a_policy(tmp_path, monkeypatch, settings):
     app = tmp_path / "unguarded"
     app.mkdir()

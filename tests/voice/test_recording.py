@@ -40,6 +40,11 @@ def stretches(samples: np.ndarray) -> list[tuple[int, int]]:
     return [(int(run[0]), len(run) * 1000 // RATE) for run in np.split(samples, edges)]
 
 
+@pytest.fixture(autouse=True)
+def busy_writer(monkeypatch):
+    monkeypatch.setattr(recording._Writer, "INTERVAL", 0.05)
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "a" / "folder" / "call.wav"
