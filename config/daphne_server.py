@@ -10,8 +10,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+# Twisted installs its reactor when daphne is first imported, so that has to come first.
 import daphne.server
+from daphne.server import twisted_loop
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet import reactor
+
+__all__ = ["BoundedServer", "reactor", "twisted_loop"]
 
 
 class BoundedProtocol(WebSocketProtocol):  # type: ignore[misc]

@@ -17,11 +17,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-# Twisted installs its reactor when daphne is first imported, so that has to come first.
-import daphne.server
 import django
 import uvicorn
-from twisted.internet import reactor
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 django.setup(set_prefix=False)
@@ -31,7 +28,6 @@ from django.conf import settings  # noqa: E402 - the settings are chosen above
 from calls.live import live  # noqa: E402
 from calls.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
-from config.daphne_server import BoundedServer  # noqa: E402
 
 log = logging.getLogger(__name__)
 # Bytes. The media streams' own limit is a quarter of it and closes with a code that says so; what
@@ -74,7 +70,9 @@ def listen(options: argparse.Namespace) -> socket.socket:
 
 
 def serve_daphne(options: argparse.Namespace) -> None:
-    """Serve HTTP and sockets on Twisted."""
+    """Serve HTTP and sockets on Twisted, which costs a second to import where nobody needs it."""
+    from config.daphne_server import BoundedServer, reactor, twisted_loop
+
     listener = listen(options)
     server = BoundedServer(
         application,
@@ -85,11 +83,10 @@ def serve_daphne(options: argparse.Namespace) -> None:
         application_close_timeout=CLOSE_SECONDS,
         server_name="andrea",
     )
-    loop = daphne.server.twisted_loop
     drain = Drain(lambda: reactor.callFromThread(server.stop))
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, drain.begin, sign)
-    loop.call_soon(open_for_calls)
+        twisted_loop.add_signal_handler(sign, drain.begin, sign)
+    twisted_loop.call_soon(open_for_calls)
     server.run()
 
 

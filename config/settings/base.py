@@ -52,7 +52,6 @@ TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN = ENV.TWILIO_ACCOUNT_SID, ENV.TWILIO_AUTH_
 LOGGING = logs.configuration(level=ENV.LOG_LEVEL, form=ENV.LOG_FORMAT or "console")
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",

@@ -7,8 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from django.conf import settings as project
 from django.db import connections
 
 from calls.carrier_auth import twilio_auth_token
+from calls.models import Utterance
 from tenants.db import run_in_tenant
-from tests.peers.twilio import Account
+from tests.calls.waiting import until
+from tests.peers.twilio import Account, Line, TwilioStream, on_the_phone
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,3 +119,11 @@ async def ended(server: Server) -> str:
     """Wait for the server to end; what it said."""
     await asyncio.to_thread(server.process.wait, 60)
     return server.log.read_text()
+
+
+@asynccontextmanager
+async def greeted(server: Server, desk: Any) -> AsyncIterator[tuple[TwilioStream, Line]]:
+    """A call whose greeting was heard, and is stored."""
+    async with on_the_phone(server.account, to=desk.number) as (stream, line):
+        await until(lambda: rows(desk, Utterance, role="agent"), seconds=30)
+        yield stream, line

@@ -38,7 +38,7 @@ class Socket:
         """Have the other side open the socket."""
         self.inbound.put_nowait({"type": "websocket.connect"})
 
-    async def receive(self) -> dict[str, Any]:
+    async def receive(self) -> Any:
         return await self.inbound.get()
 
     async def send(self, message: Any) -> None:

@@ -25,7 +25,7 @@ async def answer(desk, sent: list[str]) -> None:
         "content-type": "application/x-www-form-urlencoded",
         "x-twilio-signature": sign_form(INCOMING, form, "https://andrea.example"),
     }
-    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    requests: asyncio.Queue[Any] = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": urlencode(form).encode()})
 
     async def send(message: Any) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import signal
 import wave
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -19,20 +17,11 @@ from calls.tasks import sweep_calls
 from calls.tokens import widget_token
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import staff_desk
-from tests.calls.phone import TWILIO
-from tests.calls.servers import Server, ended, rows
+from tests.calls.servers import Server, ended, greeted, rows
 from tests.calls.waiting import until
-from tests.peers.twilio import on_the_phone, place_call
+from tests.peers.twilio import place_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@asynccontextmanager
-async def greeted(server: Server, desk):
-    """A call whose greeting was heard, and is stored."""
-    async with on_the_phone(server.account, to=desk.number) as (stream, line):
-        await until(lambda: rows(desk, Utterance, role="agent"), seconds=30)
-        yield stream, line
 
 
 async def test_killed_server_loses_nothing_that_was_said_and_the_sweeper_closes_the_call(
@@ -112,28 +101,3 @@ async def test_draining_server_ends_as_soon_as_its_last_caller_hangs_up(desk, se
     assert "drained" in output
     (call,) = await rows(desk, Call, state="ended")
     assert call.end_reason == "caller_hung_up"
-
-
-@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
-async def test_bad_input_is_closed_with_its_code_and_no_traceback(desk, serve, kind):
-    server = await asyncio.to_thread(serve, kind, drain_seconds=2)
-    assert await code_for_garbage(server) == 4408
-    async with greeted(server, desk) as (stream, _line):
-        for _ in range(11):
-            await stream.malformed_json()
-        await asyncio.wait_for(stream.socket.wait_closed(), 10)
-        assert stream.socket.close_code == 4400
-    server.process.send_signal(signal.SIGTERM)
-    output = await ended(server)
-    assert "media socket closed: missing_start" in output
-    assert not {"Traceback", "Exception"} & set(re.findall(r"\w+", output))
-
-
-async def code_for_garbage(server: Server) -> int | None:
-    """The close code for a stream that begins with nonsense."""
-    url = server.account.server.replace("http", "ws", 1) + TWILIO
-    async with websockets.connect(url) as socket:
-        for _ in range(11):
-            await socket.send("{")
-        await asyncio.wait_for(socket.wait_closed(), 10)
-        return socket.close_code

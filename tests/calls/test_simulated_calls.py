@@ -50,9 +50,9 @@ def written(tmp_path: Path) -> Callable[[str], str]:
 
 @pytest.mark.parametrize("carrier", ["twilio", "browser"])
 async def test_the_screen_shows_what_was_stored_and_what_was_heard(
-    other_desk, serve, settings, tmp_path, capsys, carrier, written
+    other_desk, lasting, settings, tmp_path, capsys, carrier, written
 ):
-    server = await asyncio.to_thread(serve, "uvicorn")
+    server = await asyncio.to_thread(lasting, "uvicorn")
     settings.PUBLIC_BASE_URL = server.account.server
     heard = tmp_path / "heard.wav"
     script = written("say how-much\nhang up")
@@ -121,9 +121,9 @@ async def test_an_agent_of_two_languages_is_called_in_either(tenant):
 
 
 async def test_a_caller_whom_nobody_understands_is_told_so_before_and_after(
-    desk, serve, settings, capsys, written
+    desk, lasting, settings, capsys, written
 ):
-    server = await asyncio.to_thread(serve, "uvicorn")
+    server = await asyncio.to_thread(lasting, "uvicorn")
     settings.PUBLIC_BASE_URL = server.account.server
     script = written("pause 2\nsay es-precio\nhang up")
     chosen = options(agent=desk.number, script=script)

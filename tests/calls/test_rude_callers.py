@@ -1,9 +1,10 @@
-"""Real servers against pages that send too much at a time, or that stop reading."""
+"""Real servers against callers that send nonsense, too much at a time, or that stop reading."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from typing import Any
 
@@ -14,7 +15,8 @@ from calls.models import Call, CallEvent
 from calls.tokens import widget_token
 from tenants.db import run_unscoped
 from tests.calls.conftest import staff_desk
-from tests.calls.servers import rows
+from tests.calls.phone import TWILIO
+from tests.calls.servers import Server, greeted, rows
 from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,3 +96,27 @@ async def test_page_that_stops_reading_loses_its_call_and_the_reason_is_kept(ten
     reason, fault = await how_it_ended(desk)
     page.transport.abort()
     assert (reason, fault["fault"]) == ("media_lost", "not_reading")
+
+
+@SERVERS
+async def test_bad_input_is_closed_with_its_code_and_no_traceback(other_desk, lasting, kind):
+    server = await asyncio.to_thread(lasting, kind)
+    assert await code_for_garbage(server) == 4408
+    async with greeted(server, other_desk) as (stream, _line):
+        for _ in range(11):
+            await stream.malformed_json()
+        await asyncio.wait_for(stream.socket.wait_closed(), 10)
+        assert stream.socket.close_code == 4400
+    output = server.log.read_text()
+    assert "media socket closed: missing_start" in output
+    assert not {"Traceback", "Exception"} & set(re.findall(r"\w+", output))
+
+
+async def code_for_garbage(server: Server) -> int | None:
+    """The close code for a stream that begins with nonsense."""
+    url = server.account.server.replace("http", "ws", 1) + TWILIO
+    async with websockets.connect(url) as socket:
+        for _ in range(11):
+            await socket.send("{")
+        await asyncio.wait_for(socket.wait_closed(), 10)
+        return socket.close_code
