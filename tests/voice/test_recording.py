@@ -100,6 +100,32 @@ async def test_what_was_cleared_was_never_heard(path):
     assert stretches(caller) == [(1, 600), (0, 200)]
 
 
+async def test_sound_that_comes_late_is_laid_over_what_is_on_disk_already(path):
+    recorder = WavRecorder(path, RATE)
+    recorder.caller(pcm(1, 600), at=0)
+    await written(recorder, 0.6)
+    recorder.caller(pcm(2, 400), at=600)
+    await written(recorder, 1.0)
+    recorder.agent(pcm(9, 100), at=300)
+    await recorder.aclose()
+    caller, agent = channels(path)
+    assert stretches(caller) == [(1, 600), (2, 400)]
+    assert stretches(agent) == [(0, 300), (9, 100), (0, 600)]
+
+
+async def test_a_recording_that_is_closed_in_its_turn_has_no_other(path, monkeypatch):
+    writer = recording._Writer()  # whose thread is not started
+    monkeypatch.setattr(recording._Writer, "shared", lambda: writer)
+    recorder = WavRecorder(path, RATE)
+    recorder.caller(pcm(1, 100), at=0)
+    closing = asyncio.ensure_future(recorder.aclose())
+    await asyncio.sleep(0)
+    writer._recorders.append(writer._new.popleft())
+    writer._next()
+    await closing
+    assert not writer._recorders
+
+
 async def test_a_clear_reaches_back_over_what_is_on_disk_already(path):
     recorder = WavRecorder(path, RATE)
     recorder.agent(pcm(9, 2000), at=0)
