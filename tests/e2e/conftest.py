@@ -69,7 +69,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         if not re.search(r"_KEY$|_TOKEN$|_URL$|DJANGO_SETTINGS", key)
     }
     port = _free_port()
-    environment |= {"DATA_DIR": str(data), "PORT": str(port), "NO_COLOR": "1"}
+    environment |= {"DATA_DIR": str(data), "MEDIA_DIR": str(data / "media"), "PORT": str(port)}
+    environment |= {"NO_COLOR": "1"}
     log = data / "launcher.log"
     with log.open("w") as out:
         process = subprocess.Popen(
