@@ -51,6 +51,21 @@ def test_it_is_not_ready_while_the_launcher_fills_the_database(findings, setting
     assert findings()[0] == 200
 
 
+def test_waiting_for_the_launcher_is_no_error_in_the_log(findings, settings, tmp_path, caplog):
+    settings.DATA_DIR = tmp_path
+    with preparing(tmp_path):
+        assert findings()[0] == 503
+    assert [record for record in caplog.records if record.name == "django.request"] == []
+
+
+def test_what_else_is_missing_is_an_error_in_the_log(findings, monkeypatch, caplog):
+    monkeypatch.setattr(live, "draining", True)
+    assert findings()[0] == 503
+    assert [record.levelname for record in caplog.records if record.name == "django.request"] == [
+        "ERROR"
+    ]
+
+
 @pytest.mark.parametrize("note", ["", "no number", "GONE"])
 def test_what_a_killed_launcher_left_behind_stops_nobody(findings, settings, tmp_path, note):
     gone = subprocess.Popen([sys.executable, "-c", ""])
