@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
-WORKERS ?= 2
+WORKERS ?= 3
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ run: $(VENV)/.run
 	@exec $(PY) -m config.launcher
 
 test: $(VENV)/.dev
-	@$(PY) -m pytest -n $(WORKERS) --dist loadscope $(ONLY) $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) $(ONLY) $(ARGS)
 
 cover: $(VENV)/.dev
 	@$(PY) -m pytest -q -n $(WORKERS) tests/voice --cov=calls/voice --cov-branch \

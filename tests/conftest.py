@@ -12,9 +12,20 @@ from django.test import Client, TransactionTestCase
 from config import celery  # noqa: F401 - shared tasks belong to this app
 from tenants.db import close_bridge, tenant_transaction
 from tenants.models import ApiKey, Membership, Role, Tenant, User
-from tests import databases
+from tests import databases, lanes
 
 PASSWORD = "correct horse battery staple"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several workers share the tests as `tests/lanes.py` says."""
+    config.option.loadscopereorder = False
+    return lanes.Lanes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that wait come first."""
+    lanes.in_order(items)
 
 
 @pytest.fixture(scope="session")
