@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from config import embedded
 from config.launcher import LauncherError
@@ -21,7 +20,7 @@ from config.launcher.supervisor import Console, Part, Runner
 from config.settings.env import ENV
 
 READY_SECONDS = 60.0
-COLOURS = {"web": "\x1b[36m", "worker": "\x1b[35m", "beat": "\x1b[33m", "setup": "\x1b[32m"}
+COLOURS = {"web": "\x1b[36m", "worker": "\x1b[35m", "setup": "\x1b[32m"}
 
 
 def main() -> None:
@@ -133,12 +132,11 @@ async def prepare(environment: Mapping[str, str], console: Console, ended: async
 
 
 class Supervisor:
-    """The web server, the worker and the clock, from first start to last word."""
+    """The web server, and the worker with its clock, from first start to last word."""
 
     def __init__(
         self, environment: Mapping[str, str], console: Console, listener: socket.socket
     ) -> None:
-        celery = [sys.executable, "-m", "celery", "-A", "config.celery", "--quiet"]
         descriptor = str(listener.fileno())
         parts = [
             Part(
@@ -148,18 +146,7 @@ class Supervisor:
                 pass_fds=(listener.fileno(),),
                 stop_seconds=ENV.DRAIN_SECONDS + 30,
             ),
-            Part(
-                "worker",
-                [*celery, "worker", "--pool", "threads", "--concurrency", "4",
-                 "--loglevel", ENV.LOG_LEVEL, "--without-gossip", "--without-mingle"],
-                COLOURS["worker"],
-            ),
-            Part(
-                "beat",
-                [*celery, "beat", "--loglevel", ENV.LOG_LEVEL,
-                 "--schedule", str(schedule_file())],
-                COLOURS["beat"],
-            ),
+            Part("worker", [sys.executable, "-m", "config.launcher.work"], COLOURS["worker"]),
         ]  # fmt: skip
         self._runners = [Runner(part, environment, console) for part in parts]
         self._tasks: list[asyncio.Task[None]] = []
@@ -214,11 +201,6 @@ class Supervisor:
         await ended.hurry.wait()
         for runner in self._runners:
             runner.signal(signal.SIGINT)
-
-
-def schedule_file() -> Path:
-    """Where beat remembers when it last did what."""
-    return ENV.DATA_DIR / "beat-schedule"
 
 
 async def answers(host: str, port: int) -> None:

@@ -1,0 +1,44 @@
+"""Celery's worker with its clock in a thread: `python -m config.launcher.work`.
+
+A machine with one worker needs no third process, which would cost it as much memory and as long a
+start as the worker itself. Where there are several workers, beat runs by itself (see
+docker-compose.yml), so that no task is asked for twice.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from celery.beat import EmbeddedService
+
+from config.celery import app
+from config.settings.env import ENV
+
+SCHEDULE = "beat-schedule"  # where the clock remembers when it last asked for what
+
+
+def main() -> None:
+    """Work until a signal says otherwise."""
+    threading.excepthook = _end
+    clock = EmbeddedService(app, thread=True, schedule_filename=str(ENV.DATA_DIR / SCHEDULE))
+    clock.start()
+    try:
+        app.worker_main(
+            ["--quiet", "worker", "--pool", "threads", "--concurrency", "4",
+             "--loglevel", ENV.LOG_LEVEL, "--without-gossip", "--without-mingle"]
+        )  # fmt: skip
+    finally:
+        clock.stop()
+
+
+def _end(failure: threading.ExceptHookArgs) -> None:
+    """A worker without its clock is no use: the launcher starts both again."""
+    sys.excepthook(failure.exc_type, failure.exc_value, failure.exc_traceback)  # type: ignore[arg-type]
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
