@@ -36,7 +36,7 @@
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
     const text = walker.currentNode.textContent.trim();
-    if (!text || !shown(node) || node.closest(":disabled, script, [data-final=false]")) continue;
+    if (!text || !shown(node) || node.closest(":disabled, script")) continue;
     const under = backgrounds(node);
     const style = getComputedStyle(node);
     const [a, b] = [light(over(under)), light(over([...under, style.color]))];
