@@ -47,9 +47,9 @@ def serve(tmp_path: Path) -> Iterator[Start]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lasting(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Start]:
-    """One server of each kind for all tests of a module, started when it is first asked for."""
+    """One server of each kind for all tests, started when it is first asked for."""
     running: dict[str, Server] = {}
     with servers(tmp_path_factory.mktemp("servers")) as start:
 

@@ -6,7 +6,10 @@ import asyncio
 import json
 import signal
 import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import websockets
@@ -24,37 +27,43 @@ from tests.peers.twilio import place_call
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_killed_server_loses_nothing_that_was_said_and_the_sweeper_closes_the_call(
-    desk, serve, tmp_path
+async def test_killed_server_loses_nothing_that_was_said_and_the_sweeper_closes_the_calls(
+    desk, tenant, serve, tmp_path
 ):
-    server = await asyncio.to_thread(serve, "uvicorn")
-    async with greeted(server, desk):
-        await until(lambda: any(file.stat().st_size > 44 for file in tmp_path.rglob("*.wav")))
-        server.process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(server.process.wait)
-    (call,) = await rows(desk, Call)
-    assert call.state == "live"
-    assert [t.heard_text for t in await rows(desk, Utterance)] == ["Hola."]
-
-    a_minute_ago = timezone.now() - timedelta(minutes=1)
-    await run_in_tenant(desk.tenant.id, lambda: Call.objects.update(heartbeat_at=a_minute_ago))
-    assert await run_unscoped(sweep_calls) == 1
-    (call,) = await rows(desk, Call)
-    assert (call.state, call.end_reason, call.ended_at) == ("ended", "server_lost", a_minute_ago)
-    assert call.finalised_at is not None
-    (recording,) = tmp_path.rglob("*.wav")
-    with wave.open(str(recording)) as sound:
-        assert (sound.getnchannels(), sound.getframerate()) == (2, 8000)
-        assert sound.getnframes() > 0
-
-
-async def test_words_survive_a_kill_that_comes_before_their_answer(tenant, serve):
     unhurried = {"endpointing_min": 5000, "endpointing_max": 8000, "endpointing_adaptive": False}
-    desk = await run_unscoped(
-        staff_desk, tenant, "+525512340001",
+    slow_desk = await run_unscoped(
+        staff_desk, tenant, "+525512340009", slug="slow",
         transcriber={"provider": "browser", "languages": ["es-MX"], "turns": unhurried},
     )  # fmt: skip
     server = await asyncio.to_thread(serve, "uvicorn")
+    async with greeted(server, desk), asked(server, slow_desk):
+        await until(lambda: any(file.stat().st_size > 44 for file in tmp_path.rglob("*.wav")))
+        server.process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(server.process.wait)
+    # Words of which nothing was made yet are kept as well.
+    (heard,) = await rows(desk, CallEvent, name="transcript_final")
+    assert heard.data["text"] == "quiero reservar para dos"
+    assert await rows(desk, Utterance, role="caller") == []
+    assert [call.state for call in await rows(desk, Call)] == ["live", "live"]
+    assert await rows(desk, Utterance, heard_text="Hola.", call__channel="twilio")
+
+    a_minute_ago = timezone.now() - timedelta(minutes=1)
+    await run_in_tenant(desk.tenant.id, lambda: Call.objects.update(heartbeat_at=a_minute_ago))
+    assert await run_unscoped(sweep_calls) == 2
+    for call in await rows(desk, Call):
+        assert (call.state, call.end_reason, call.ended_at) == (
+            "ended", "server_lost", a_minute_ago,
+        )  # fmt: skip
+        assert call.finalised_at is not None
+    for recording in tmp_path.rglob("*.wav"):
+        with wave.open(str(recording)) as sound:
+            assert sound.getnchannels() == 2
+            assert sound.getnframes() > 0
+
+
+@asynccontextmanager
+async def asked(server: Server, desk: Any) -> AsyncIterator[None]:
+    """A page's call whose caller has asked something, and whose agent still waits for more."""
     address = server.account.server.replace("http", "ws", 1)
     token = widget_token(desk.agent.public_id)
     url = f"{address}/api/v1/ws/media-stream?client=browser&token={token}"
@@ -64,11 +73,7 @@ async def test_words_survive_a_kill_that_comes_before_their_answer(tenant, serve
         said = {"type": "transcript", "text": "quiero reservar para dos", "final": True}
         await page.send(json.dumps(said))
         await until(lambda: rows(desk, CallEvent, name="transcript_final"), seconds=30)
-        server.process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(server.process.wait)
-    (heard,) = await rows(desk, CallEvent, name="transcript_final")
-    assert heard.data["text"] == "quiero reservar para dos"
-    assert await rows(desk, Utterance, role="caller") == []
+        yield
 
 
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])

@@ -1,15 +1,10 @@
-"""Both servers, started as in production, and how they end."""
+"""How a server ends: what it waits for, and what hurries it. `tests/calls/test_servers.py` does
+that to real ones."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,48 +12,6 @@ from django.conf import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
-    """Start a server on a socket that is already open; its address answers."""
-    started = []
-
-    def start(server: str) -> tuple[subprocess.Popen[str], int]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-            process = subprocess.Popen(
-                [sys.executable, "-m", "config.serve", "--server", server, "--fd",
-                 str(listener.fileno())],
-                cwd=ROOT, text=True, pass_fds=(listener.fileno(),),
-                env=os.environ | {
-                    "DJANGO_SETTINGS_MODULE": "config.settings.local",
-                    "DATA_DIR": str(settings.DATA_DIR),
-                },
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        started.append(process)
-        url = f"http://127.0.0.1:{port}/healthz"
-        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-            assert answer.status == 200
-        return process, port
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
-def test_sigterm_drains_and_ends_the_server(serve, server):
-    process, port = serve(server)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode in (0, -signal.SIGTERM), output
-    assert "draining: 0 calls are live" in output
-    assert "Traceback" not in output
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 @pytest.fixture
