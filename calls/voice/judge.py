@@ -45,6 +45,7 @@ _COMPLETE_ADDRESS = re.compile(
     r"\S+@\S+\.\w{2,}\W*$|(\bat\b|\barroba\b).*\b(dot|punto)\s+(com|net|org|es|mx|ar|co|cl|pe|edu|io)$"
 )
 _COMPLETE_DIGITS = 9
+_NUMBER = 5  # digits in one group, which are no price and no year
 _SPELLED = 3  # digits or letters in a row, whatever the talk is about; "seven thirty" is a time
 
 # Nothing ends in these.
@@ -119,7 +120,7 @@ def is_dictating(text: str, question: str) -> bool:
     if _digits_in(run) >= _COMPLETE_DIGITS:
         return False
     spelled = sum(word not in _SPOKEN_SIGNS for word in run)
-    if spelled >= _SPELLED or _NAME_SPELLING.search(plain(question)):
+    if spelled >= _SPELLED or _digits_in(run) >= _NUMBER or _NAME_SPELLING.search(plain(question)):
         return True
     return bool(_DICTATION_TOPIC.search(plain(text)) or _DICTATION_TOPIC.search(plain(question)))
 

@@ -258,6 +258,8 @@ def test_judge_lets_finished_words_go(text, language, question):
         ("john at", "What is your e-mail?"),
         ("g", "Can you spell your name?"),
         ("612", "¿Me dice su teléfono?"),
+        ("5551234", ""),
+        ("it is 55512", ""),
     ],
 )
 def test_dictation_is_recognised(text, question):
@@ -274,6 +276,8 @@ def test_dictation_is_recognised(text, question):
         ("my number is five five in Madrid", ""),
         ("six one two three four five six seven eight", ""),
         ("612345678", "¿Me dice su teléfono?"),
+        ("in 2026", ""),
+        ("1500", "How much would you spend?"),
         ("maria@example.com", "¿Cuál es su correo?"),
         ("maria arroba gmail punto com", ""),
     ],
