@@ -154,7 +154,9 @@ async def test_each_part_of_a_call_is_recorded_as_its_own_agent_has_it(
     await passed_on(desk, phone)
     await ended(desk, phone, quiet)
     (recording,) = await rows(desk, Recording)
-    assert heard_at(recordings_folder() / recording.path) == set(tenths)
+    heard = heard_at(recordings_folder() / recording.path)
+    # On a slow machine the last of a part's frames may be placed a little late.
+    assert set(tenths) <= heard <= {*tenths, *(tenth + 1 for tenth in tenths)}
 
 
 @pytest.mark.parametrize(("first", "second", "limit"), [(60, 90, 60), (90, 60, 60)])
