@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 
-import pytest
-
 from config.launcher import work
 
 
@@ -20,8 +18,8 @@ def test_a_worker_whose_clock_fails_is_ended(monkeypatch, capsys):
 
     told = threading.Event()
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    monkeypatch.setattr(work, "EmbeddedService", lambda app, **options: Clock())
-    monkeypatch.setattr(work.app, "worker_main", lambda arguments: told.wait(10))
+    monkeypatch.setattr(work, "EmbeddedService", lambda _app, **_options: Clock())
+    monkeypatch.setattr(work.app, "worker_main", lambda _arguments: told.wait(10))
     before = signal.signal(signal.SIGTERM, lambda *_: told.set())
     try:
         work.main()
