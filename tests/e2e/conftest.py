@@ -16,7 +16,7 @@ import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect, sync_playwright
@@ -28,6 +28,8 @@ ROOT = HERE.parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 READY_SECONDS = 90
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 PATIENCE_MS = 20_000  # of one step, on a machine that has other work; none waits as long by rule
 
 QUIET = [

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.e2e.conftest import Site, fill_in, picture, problems_of
+from tests.e2e.conftest import THEMES, Site, fill_in, picture, problems_of
 
 OpenPage = Callable[..., Page]
 SCREENS: dict[str, ViewportSize] = {
@@ -30,7 +30,7 @@ def test_every_page_fits_every_screen_and_can_be_read_in_both_themes(
     page = open_page(paths[0], who, locale="es")
     for path in paths:
         page.goto(site.url + path)
-        for screen, theme in product(SCREENS, ("light", "dark")):
+        for screen, theme in product(SCREENS, THEMES):
             page.set_viewport_size(SCREENS[screen])
             page.emulate_media(color_scheme=theme)
             picture(page, f"{screen}-{theme}{path.replace('/', '-')}")
