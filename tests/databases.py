@@ -64,6 +64,10 @@ def test_database(worker: str) -> Iterator[str]:
                 sql.Identifier(name), sql.Identifier(template)
             )
         )
+        # No power cut is tested. (A copy does not have the settings of its template.)
+        maintenance.execute(
+            sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(name))
+        )
         maintenance.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
         _point_at(name)
         try:
@@ -105,9 +109,6 @@ def _ensure_template(maintenance: psycopg.Connection[Any], template: str) -> Non
         _drop(maintenance, stale)
     building = f"{template}_new"
     maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(building)))
-    maintenance.execute(
-        sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(building))
-    )
     _point_at(building)
     call_command("migrate", verbosity=0, interactive=False)
     connections.close_all()

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 60.0  # the first start writes a new database cluster, perhaps on a slow disk
+START_SECONDS = 90.0  # the first start writes a new database cluster, perhaps on a slow disk
 LONGEST_SOCKET_PATH = 107  # bytes: sockaddr_un's limit
 _LONGEST_NAME = "/pg/.s.PGSQL.5432"
 

@@ -160,6 +160,25 @@ def test_a_server_that_dies_is_started_again(folder):
     until(is_back)
 
 
+def test_what_a_killed_server_left_writing_to_a_slow_disk_is_waited_for(folder):
+    found = embedded.join(folder)
+    postmaster = next(p for p in processes_of(folder) if "-D" in p.cmdline())
+    writer = next(p for p in postmaster.children() if "checkpointer" in " ".join(p.cmdline()))
+    log = folder / "embedded" / "postgres.log"
+    writer.suspend()
+    postmaster.kill()
+    until(lambda: "still in use" in log.read_text())
+    writer.kill()
+    until(lambda: _answers(found.app))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return query(url, "SELECT 1") == 1
+    except psycopg.OperationalError:
+        return False
+
+
 def test_a_postmaster_file_of_another_program_is_forgotten(folder):
     embedded.join(folder)
     embedded.leave(folder)
