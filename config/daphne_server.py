@@ -14,9 +14,11 @@ from typing import Any
 import daphne.server
 from daphne.server import twisted_loop
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
-from twisted.internet import reactor
+from twisted.internet import reactor as installed
 
 __all__ = ["BoundedServer", "reactor", "twisted_loop"]
+
+reactor: Any = installed  # a module for whoever reads types, an object for whoever runs it
 
 
 class BoundedProtocol(WebSocketProtocol):  # type: ignore[misc]

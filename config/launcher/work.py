@@ -12,18 +12,17 @@ import signal
 import sys
 import threading
 
-from celery.beat import EmbeddedService
+from celery.beat import EmbeddedService, Scheduler
 
 from config.celery import app
 from config.settings.env import ENV
-
-SCHEDULE = "beat-schedule"  # where the clock remembers when it last asked for what
 
 
 def main() -> None:
     """Work until a signal says otherwise."""
     threading.excepthook = _end
-    clock = EmbeddedService(app, thread=True, schedule_filename=str(ENV.DATA_DIR / SCHEDULE))
+    # It remembers nothing: a file that was cut short by a kill would keep it from ever starting.
+    clock = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
     clock.start()
     try:
         app.worker_main(
