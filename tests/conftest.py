@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
+from django.utils import translation
 
 from config import celery  # noqa: F401 - shared tasks belong to this app
 from tenants.db import close_bridge, tenant_transaction
@@ -52,6 +53,12 @@ def worker_id(request: pytest.FixtureRequest) -> str:
 def fresh_cache() -> None:
     """Rate limits and lock-outs count from nothing in every test."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> None:
+    """No test speaks the language of the last request of the one before."""
+    translation.deactivate()
 
 
 @pytest.fixture
