@@ -18,6 +18,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$p && break; done)
 WORKERS ?= 3
 MAKEFLAGS += --no-print-directory
+# Compiled code is kept, as it is by default: without it each process reads 2,000 sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test cover check bench call lock clean
