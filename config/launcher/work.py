@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
+from functools import partial
 
 from celery.beat import EmbeddedService, Scheduler
 
@@ -20,9 +20,9 @@ from config.settings.env import ENV
 
 def main() -> None:
     """Work until a signal says otherwise."""
-    threading.excepthook = _end
     # It remembers nothing: a file that was cut short by a kill would keep it from ever starting.
     clock = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
+    threading.excepthook = partial(_end_with, clock)
     clock.start()
     try:
         app.worker_main(
@@ -30,13 +30,15 @@ def main() -> None:
              "--loglevel", ENV.LOG_LEVEL, "--without-gossip", "--without-mingle"]
         )  # fmt: skip
     finally:
-        clock.stop()
+        if clock.is_alive():  # one that failed would be waited for without end
+            clock.stop()
 
 
-def _end(failure: threading.ExceptHookArgs) -> None:
+def _end_with(clock: threading.Thread, failure: threading.ExceptHookArgs) -> None:
     """A worker without its clock is no use: the launcher starts both again."""
-    sys.excepthook(failure.exc_type, failure.exc_value, failure.exc_traceback)  # type: ignore[arg-type]
-    os.kill(os.getpid(), signal.SIGTERM)
+    threading.__excepthook__(failure)
+    if failure.thread is clock:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
