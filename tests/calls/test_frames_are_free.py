@@ -94,10 +94,12 @@ async def half_a_thousand_frames(phone: Phone) -> None:
 
 
 async def test_frames_need_no_thread_no_database_and_no_channel_layer(phone, monkeypatch, tenant):
-    with counted(monkeypatch) as costs:
-        await half_a_thousand_frames(phone)
-    # A slow machine may write an event of the call meanwhile; what a frame costs, 500 cost.
-    assert len(costs) < SOUND_MS / 20 / 10, costs
+    for _ in range(2):  # a slow machine may write an event of the call in the midst of the first
+        with counted(monkeypatch) as costs:
+            await half_a_thousand_frames(phone)
+        if not costs:
+            break
+    assert costs == []
     phone.stop()
     await phone.over()
     (kept,) = await until(lambda: run_in_tenant(tenant.id, _ready))

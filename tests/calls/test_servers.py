@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 import websockets
 from django.utils import timezone
@@ -104,5 +105,7 @@ async def test_draining_server_ends_as_soon_as_its_last_caller_hangs_up(desk, se
         await stream.stop()
         output = await ended(server)
     assert "drained" in output
+    with pytest.raises(httpx.ConnectError):
+        await asyncio.to_thread(httpx.get, server.account.server)
     (call,) = await rows(desk, Call, state="ended")
     assert call.end_reason == "caller_hung_up"
