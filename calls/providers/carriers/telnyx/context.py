@@ -1,7 +1,8 @@
 """What we have Telnyx carry for us: `client_state`, echoed in every later webhook of a leg.
 
-It has to be base64 (telnyx.md, 3). Ours is text of the caller's choosing, or, on the leg of a
-person whom a caller is handed to, what has to happen next with the two.
+It has to be base64 (telnyx.md, 3). On an ordinary leg it carries what our caller wants back with
+each signal and what its stream's start has to say; on the leg of a person whom a caller is handed
+to, what has to happen next with the two.
 """
 
 from __future__ import annotations
@@ -9,12 +10,39 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 import orjson
 
+CODEC_PARAMETER = "stream_codec"  # ours among a stream's parameters: what we speak in
+DEFAULT_CODEC = "PCMU"
 _MARK = "handover"
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What an ordinary leg carries: `state` for its signals, `parameters` for its stream."""
+
+    state: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def pack(self) -> str:
+        """As `client_state`."""
+        fields = {"state": self.state, "parameters": dict(self.parameters)}
+        return pack(orjson.dumps(fields).decode())
+
+    @classmethod
+    def of(cls, client_state: str) -> Carried:
+        """Read it out of an unpacked `client_state`; what is none is a mere state."""
+        try:
+            fields = orjson.loads(client_state)
+            state, parameters = fields["state"], fields["parameters"]
+            texts = {str(name): str(value) for name, value in parameters.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls(client_state)
+        return cls(str(state), texts)
 
 
 class Stage(StrEnum):

@@ -23,7 +23,7 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
-from calls.providers.carriers.telnyx.context import HandoverContext
+from calls.providers.carriers.telnyx.context import Carried, HandoverContext
 from calls.providers.carriers.telnyx.events import (
     Event,
     MalformedWebhook,
@@ -124,7 +124,7 @@ def _initiated(event: Event) -> list[Signal]:
             from_number=event.text("from"),
             to_number=event.text("to"),
             session=event.session,
-            client_state=event.client_state,
+            client_state=Carried.of(event.client_state).state,
         )
     ]
 
