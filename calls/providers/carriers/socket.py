@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 STALLED_SECONDS = 0.25
 
 _KEYS = frozenset("0123456789*#ABCD")
-# Close codes after which the other side left in good order: normal, going away, no code given.
-_ORDERLY = frozenset({1000, 1001, 1005})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,9 @@ class SocketStream(ABC):
     on the way.
     """
 
+    # Close codes after which the other side left in good order: normal, going away, none given.
+    orderly: frozenset[int] = frozenset({1000, 1001, 1005})
+
     def __init__(
         self,
         receive: Receive,
@@ -113,7 +114,7 @@ class SocketStream(ABC):
         if message["type"] == "websocket.disconnect":
             self.gone = True
             code = message.get("code", 1005)
-            return Closed("caller_hung_up" if code in _ORDERLY else "media_lost")
+            return Closed("caller_hung_up" if code in self.orderly else "media_lost")
         text, data = message.get("text"), message.get("bytes")
         size = len(text) if text is not None else len(data or b"")
         if size > self._limits.message_bytes:

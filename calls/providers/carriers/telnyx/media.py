@@ -114,6 +114,10 @@ class TelnyxMedia(SocketStream):
     Telnyx complained of, by title.
     """
 
+    # Telnyx says `stop` when a call is over. A socket that just closes, with whatever code, may
+    # leave a leg behind that lives and costs money: closing hangs nothing up (telnyx.md, 5).
+    orderly: frozenset[int] = frozenset()
+
     def __init__(
         self,
         receive: Receive,
