@@ -88,7 +88,10 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A written message. `template` names one approved for WhatsApp outside its 24 hours."""
+    """A written message. `template` names one approved for WhatsApp outside its 24 hours.
+
+    A message repeated with its `command_id` is sent once, where the carrier can promise that.
+    """
 
     kind: MessageKind
     to_number: str
@@ -98,6 +101,7 @@ class OutgoingMessage:
     media: tuple[str, ...] = ()
     template: str = ""
     template_values: Mapping[str, str] = field(default_factory=dict)
+    command_id: uuid.UUID = field(default_factory=uuid.uuid4)
 
 
 @dataclass(frozen=True, slots=True)

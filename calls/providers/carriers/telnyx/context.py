@@ -13,12 +13,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import orjson
 
 CODEC_PARAMETER = "stream_codec"  # ours among a stream's parameters: what we speak in
-DEFAULT_CODEC = "PCMU"
-_MARK = "handover"
+DEFAULT_CODEC: Final = "PCMU"
+_HANDOVER = "handover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,13 @@ class HandoverContext:
 
     def pack(self) -> str:
         """As `client_state`."""
-        return pack(orjson.dumps({_MARK: asdict(self)}).decode())
+        return pack(orjson.dumps({_HANDOVER: asdict(self)}).decode())
 
     @classmethod
     def of(cls, client_state: str) -> HandoverContext | None:
         """Read it out of an unpacked `client_state`; None for what is none."""
         try:
-            fields = orjson.loads(client_state)[_MARK]
+            fields = orjson.loads(client_state)[_HANDOVER]
             context = cls(**{**fields, "stage": Stage(fields["stage"])})
             uuid.UUID(context.root)
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -11,29 +11,19 @@ The caller stays with the agent until the two are joined, and with it if they ne
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from calls.providers.carriers.signals import EndCause, HandoverEnded
 from calls.providers.carriers.telnyx.context import HandoverContext, Stage
 from calls.providers.carriers.telnyx.events import Event
+from calls.providers.carriers.telnyx.steps import Step
 from calls.providers.carriers.telnyx.voices import voice_for
 
 ACCEPT_KEY = "1"
 _KEY_MS = 10_000  # after the briefing, how long the person has for the key
 _TRIES = 2  # the briefing is said again to somebody who pressed nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command: `action` at `leg` with `arguments`, which may be stored as JSON."""
-
-    leg: str
-    action: str
-    arguments: Mapping[str, Any]
-    command_id: uuid.UUID
 
 
 def next_steps(event: Event) -> tuple[Step, ...]:

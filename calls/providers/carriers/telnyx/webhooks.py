@@ -23,6 +23,7 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+from calls.providers.carriers.telnyx import farewell, transfer
 from calls.providers.carriers.telnyx.context import Carried, HandoverContext
 from calls.providers.carriers.telnyx.events import (
     Event,
@@ -32,7 +33,7 @@ from calls.providers.carriers.telnyx.events import (
 )
 from calls.providers.carriers.telnyx.messages import MESSAGE_READERS
 from calls.providers.carriers.telnyx.signature import NotSigned, verify
-from calls.providers.carriers.telnyx.transfer import Step, handover_ended, next_steps
+from calls.providers.carriers.telnyx.steps import Step
 
 __all__ = [
     "MalformedWebhook",
@@ -90,8 +91,9 @@ def read(body: bytes) -> list[Signal]:
 
 
 def follow_ups(body: bytes) -> tuple[Step, ...]:
-    """The commands that this webhook calls for by itself: the next step of a warm transfer."""
-    return next_steps(read_event(body))
+    """The commands that a webhook calls for by itself: in a warm transfer, around a last word."""
+    event = read_event(body)
+    return transfer.next_steps(event) + farewell.next_steps(event)
 
 
 def claimed_account(body: bytes) -> str:
@@ -149,7 +151,7 @@ def _hangup(event: Event) -> list[Signal]:
     cause, detail = end_cause(event)
     leg = event.required("call_control_id")
     ended = Ended(event_id=event.id, leg=leg, at=event.at, cause=cause, detail=detail)
-    handover = handover_ended(event, cause)
+    handover = transfer.handover_ended(event, cause)
     return [ended, handover] if handover else [ended]
 
 

@@ -1,0 +1,72 @@
+"""Recordings at Telnyx: an address lives ten minutes, then a new one has to be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import httpx
+
+from agents.brain.errors import BadRequest, NetworkFailure, ProviderError, ProviderTimeout
+from calls.providers.carriers.telnyx.client import NAME, TelnyxClient
+from calls.providers.http_errors import error_of_status
+from calls.providers.tls import shared_tls
+
+LEG_PREFIX = "leg:"  # `call.recording.saved` tells no recording's id, only the call leg's
+_PIECE = 64 * 1024
+_SECONDS = 30.0
+
+
+class Recordings:
+    """Fetches recordings. Their store is not Telnyx's API and must not see its key."""
+
+    def __init__(self, client: TelnyxClient) -> None:
+        self._client = client
+        self._store = httpx.AsyncClient(
+            timeout=_SECONDS, verify=shared_tls(), follow_redirects=True
+        )
+
+    async def read(self, recording_id: str, url: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a recording, from `url` or, if that has expired, from a new one."""
+        try:
+            async with self._store.stream("GET", url) as answer:
+                if answer.is_success:
+                    async for piece in answer.aiter_bytes(_PIECE):
+                        yield piece
+                    return
+                if answer.is_server_error:
+                    raise error_of_status(NAME, answer.status_code)
+            async with self._store.stream("GET", await self._address(recording_id)) as answer:
+                if not answer.is_success:
+                    raise error_of_status(NAME, answer.status_code)
+                async for piece in answer.aiter_bytes(_PIECE):
+                    yield piece
+        except httpx.TimeoutException as error:
+            raise ProviderTimeout(NAME, "the recording's store fell silent") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NetworkFailure(NAME, f"the recording's store: {error}"[:300]) from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._store.aclose()
+
+    async def _address(self, recording_id: str) -> str:
+        """A fresh address, through the Recordings API (telnyx.md, 6)."""
+        if recording_id.startswith(LEG_PREFIX):
+            leg = recording_id.removeprefix(LEG_PREFIX)
+            found = await self._client.get("recordings", {"filter[call_leg_id]": leg})
+        else:
+            found = await self._client.get(f"recordings/{recording_id}")
+        data = found.get("data")
+        recording = data[0] if isinstance(data, list) and data else data
+        return _download(recording, recording_id)
+
+
+def _download(recording: object, recording_id: str) -> str:
+    if not isinstance(recording, Mapping):
+        raise BadRequest(NAME, f"there is no recording {recording_id}")
+    urls: Any = recording.get("download_urls")
+    url = (urls.get("wav") or urls.get("mp3")) if isinstance(urls, Mapping) else None
+    if not isinstance(url, str):
+        raise ProviderError(NAME, f"the recording {recording_id} has no address")
+    return url
