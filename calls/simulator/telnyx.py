@@ -25,6 +25,7 @@ from calls.simulator.small_http import Request, Response, serving
 from calls.simulator.telnyx_stream import TelnyxStream
 
 OK: dict[str, Any] = {"data": {"result": "ok"}}
+_WITHOUT_NUMBERS = ("streaming.", "call.speak.")  # by the SDK's models
 _STREAM_FIELDS = ("stream_url", "stream_codec", "stream_bidirectional_codec", "custom_parameters")
 
 
@@ -204,11 +205,20 @@ class TelnyxCloud:
         times = {"recording_started_at": now, "recording_ended_at": now}
         await self.post_event("call.recording.saved", {**payload, **times}, self.webhook_url)
 
+    async def write(self, *, to: str, writer: str, text: str, kind: str = "SMS") -> None:
+        """Somebody writes to a number of the account; `kind` is SMS, MMS or WHATSAPP."""
+        received = {"direction": "inbound", "text": text, "media": []}
+        await self.post_event(
+            "message.received", {**_message(kind, writer, to), **received}, self.webhook_url
+        )
+
     # --- webhooks ---------------------------------------------------------------------------
 
     async def tell(self, leg: Leg, kind: str, **payload: Any) -> None:
         """Send a webhook of a leg, and wait for the answer."""
         ids = {**leg.ids(), "connection_id": self.connection_id}
+        if kind.startswith(_WITHOUT_NUMBERS):
+            del ids["from"], ids["to"]
         await self.post_event(kind, {**ids, **payload}, leg.webhook_url or self.webhook_url)
 
     async def post_event(self, kind: str, payload: Mapping[str, Any], url: str) -> None:
@@ -270,12 +280,33 @@ class TelnyxCloud:
             case "GET", ["calls", leg]:
                 return {"data": {**self._found(leg).ids(), "is_alive": self._found(leg).is_alive}}
             case "POST", ["messages", *_]:
-                return {"data": {"id": str(uuid.uuid4()), "record_type": "message"}}
+                return self._sent(request)
             case "GET", ["recordings", *rest]:
                 return self._recordings(rest, request.query)
             case "GET", ["call_control_applications", self.connection_id]:
                 return {"data": self.application}
         raise Refused(404, "10005", "Resource not found")
+
+    def _sent(self, request: Request) -> dict[str, Any]:
+        """A message goes out; one that comes again with its key is not sent again."""
+        key = request.headers.get("idempotency-key") or str(uuid.uuid4())
+        if key not in self._answers:
+            body = request.json()
+            data = _message(body.get("type", "SMS"), body["from"], body["to"])
+            data = {**data, "direction": "outbound", "text": body.get("text")}
+            self._answers[key] = {"data": data}
+            self._later(self._deliver_message(data, body.get("webhook_url") or self.webhook_url))
+        return self._answers[key]
+
+    async def _deliver_message(self, data: dict[str, Any], url: str) -> None:
+        """It goes out, and arrives; or fails, where nobody is at the number."""
+        arrives = not self.people.get(data["to"][0]["phone_number"], Person()).hangup_cause
+        last = "delivered" if arrives else "delivery_failed"
+        for kind, status in ("message.sent", "sent"), ("message.finalized", last):
+            to = [{**data["to"][0], "status": status}]
+            failed = [{"code": "40001", "title": "Not routable"}] if not arrives else []
+            errors = failed if kind == "message.finalized" else []
+            await self.post_event(kind, {**data, "to": to, "errors": errors}, url)
 
     def _recordings(self, rest: list[str], query: Mapping[str, str]) -> dict[str, Any]:
         if rest:
@@ -441,3 +472,13 @@ class TelnyxCloud:
 
 def _named(parameters: Any) -> dict[str, str]:
     return {parameter["name"]: parameter["value"] for parameter in parameters}
+
+
+def _message(kind: str, writer: str, to: str) -> dict[str, Any]:
+    return {
+        "id": str(uuid.uuid4()),
+        "record_type": "message",
+        "type": kind,
+        "from": {"phone_number": writer},
+        "to": [{"phone_number": to, "status": "queued"}],
+    }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Dial, Handover
+from calls.providers.carriers.port import Dial, Handover, OutgoingMessage
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -18,13 +18,17 @@ from calls.providers.carriers.signals import (
     EndCause,
     Ended,
     HandoverEnded,
+    MessageKind,
+    MessageMoved,
+    MessageReceived,
+    MessageState,
     Ringing,
     StreamStarted,
     StreamStopped,
 )
 from calls.voice.codecs import mulaw_encode
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
-from tests.peers.telnyx import Person, RudeStream
+from tests.peers.telnyx import Fault, Person, RudeStream
 from tests.providers.carriers.telnyx_office import an_office
 
 TONE = (np.sin(np.arange(800) / 4) * 8000).astype("<i2").tobytes()  # 100 ms
@@ -270,3 +274,31 @@ async def test_last_word_is_said_and_the_leg_ends(answered):
         assert [body["payload"] for path, body in cloud.requests if path.endswith("speak")][-1] == (
             "Lo siento"
         )
+
+
+# --- messages ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nobody", [False, True])
+async def test_message_goes_out_once_and_tells_what_became_of_it(nobody):
+    async with an_office() as (office, cloud):
+        cloud.people["+49"] = Person(hangup_cause="not_found" if nobody else "")
+        cloud.faults.append(Fault(cut=True, late=True))
+        found = await office.api.send_message(
+            OutgoingMessage(MessageKind.SMS, "+49", "+1", "Hola", f"{office.url}/signals")
+        )
+        last = MessageState.FAILED if nobody else MessageState.DELIVERED
+        await office.until(lambda: [s.state for s in moved(office)] == [MessageState.SENT, last])
+        assert {signal.message_id for signal in moved(office)} == {found}
+        assert moved(office)[-1].error == ("40001 Not routable" if nobody else "")
+
+
+def moved(office) -> list[MessageMoved]:
+    return [signal for signal in office.signals if isinstance(signal, MessageMoved)]
+
+
+async def test_written_message_is_received():
+    async with an_office() as (office, cloud):
+        await cloud.write(to="+1", writer="+52", text="Hola", kind="WHATSAPP")
+        received = await office.told(MessageReceived)
+        assert (received.kind, received.text) == (MessageKind.WHATSAPP, "Hola")
