@@ -59,6 +59,8 @@ class Leg:
     asked: dict[str, Any] = field(default_factory=dict)
     bridged_to: Leg | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    # Set once its first stream runs or could not be opened, or once it is over.
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def is_alive(self) -> bool:
@@ -184,6 +186,7 @@ class TelnyxCloud:
             sip_hangup_cause=sip,
         )  # fmt: skip
         leg.done.set()
+        leg.settled.set()
         if leg.bridged_to is not None:
             await self.end(leg.bridged_to, "normal_clearing", "callee")
 
@@ -464,9 +467,11 @@ class TelnyxCloud:
             )
         except Exception as error:  # whatever the server's socket is refused with
             await self.tell(leg, "streaming.failed", failure_reason=type(error).__name__)
+            leg.settled.set()
             return
         leg.stream.on_stop = lambda: self.end(leg, "normal_clearing", "caller")
         await leg.stream.start()
+        leg.settled.set()
         await self.tell(leg, "streaming.started", stream_url=asked["stream_url"])
 
 
