@@ -117,7 +117,7 @@ class TelnyxClient:
                 asked.discard(task)
                 try:
                     return task.result(), None
-                except (ProviderDown, NetworkFailure) as passing:
+                except (ProviderDown, NetworkFailure, ProviderTimeout) as passing:
                     error = passing
         return None, error
 
