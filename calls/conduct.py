@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from calls.live import LiveCalls
-from calls.providers.carriers.socket import SocketStream
+from calls.providers.carriers.stream import CallMedia
 from calls.voice.end_reasons import EndReason
 
 log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ class AdmittedCall(Protocol):
 
     public_id: uuid.UUID
 
-    async def begin(self, media: SocketStream) -> Session:
+    async def begin(self, media: CallMedia) -> Session:
         """Build the session."""
 
-    async def hand_off(self, media: SocketStream) -> Session | None:
+    async def hand_off(self, media: CallMedia) -> Session | None:
         """The session of the agent who goes on after `handed_off`; None: the call is over."""
 
-    def close(self, reason: str, media: SocketStream) -> None:
+    def close(self, reason: str, media: CallMedia) -> None:
         """The conversation is over. In memory only: this also happens when we are cancelled."""
 
     async def let_go(self) -> None:
@@ -65,7 +65,7 @@ class Line:
             self._session.end(reason)
 
 
-async def conduct(call: AdmittedCall, media: SocketStream, live: LiveCalls) -> str:
+async def conduct(call: AdmittedCall, media: CallMedia, live: LiveCalls) -> str:
     """Run the call and close its socket; returns the end reason. Raises CancelledError only."""
     line = Line()
     with (
@@ -78,7 +78,7 @@ async def conduct(call: AdmittedCall, media: SocketStream, live: LiveCalls) -> s
     return reason
 
 
-async def _converse(call: AdmittedCall, media: SocketStream, line: Line) -> str:
+async def _converse(call: AdmittedCall, media: CallMedia, line: Line) -> str:
     reason: str = EndReason.MEDIA_LOST  # if the server takes the socket away from us
     try:
         if media.fault is not None:
@@ -110,7 +110,7 @@ async def _run(session: Session) -> str:
         raise
 
 
-async def hang_up(media: SocketStream, reason: str) -> None:
+async def hang_up(media: CallMedia, reason: str) -> None:
     """Close the socket; one that does not even take this is left to the server."""
     code, why = 1000, reason
     if media.fault is not None:

@@ -27,7 +27,7 @@ from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder
 from calls.feed import PageFeed
 from calls.live import live
 from calls.models import Call, Recording
-from calls.providers.carriers.socket import SocketStream
+from calls.providers.carriers.stream import CallMedia
 from calls.providers.stt.browser import BrowserRecogniser
 from calls.providers.tts.cache import prepare, recall
 from calls.recordings import recording_path, recordings_folder
@@ -101,7 +101,7 @@ class StoredCall:
             transient=TRANSIENT,
         )
 
-    async def begin(self, media: SocketStream) -> CallSession:
+    async def begin(self, media: CallMedia) -> CallSession:
         """Load and build everything; the page is told who listens, thinks and speaks."""
         self._began = time.monotonic()
         setup, recording = await run_in_tenant(
@@ -125,7 +125,7 @@ class StoredCall:
         if self._page_ears is not None:
             self._page_ears.push_transcript(text, final)
 
-    async def hand_off(self, media: SocketStream) -> CallSession | None:
+    async def hand_off(self, media: CallMedia) -> CallSession | None:
         """The other agent's session, with all that was said so far.
 
         The call is that agent's from now on. It is recorded where the agent who has it wants
@@ -160,7 +160,7 @@ class StoredCall:
     def _build(
         self,
         setup: Setup,
-        media: SocketStream,
+        media: CallMedia,
         recorder: Recorder,
         voices: Sequence[Synthesiser],
         *,
@@ -186,7 +186,7 @@ class StoredCall:
     def _ports(
         self,
         setup: Setup,
-        media: SocketStream,
+        media: CallMedia,
         recorder: Recorder,
         voices: Sequence[Synthesiser],
         since: float,
@@ -249,7 +249,7 @@ class StoredCall:
         """Milliseconds into the call."""
         return (time.monotonic() - self._began) * 1000
 
-    def close(self, reason: str, media: SocketStream) -> None:
+    def close(self, reason: str, media: CallMedia) -> None:
         """Put the end into the store; what was wrong with the media comes before it."""
         self._reason = reason
         self._tell_of(media)
@@ -264,7 +264,7 @@ class StoredCall:
             )
         )
 
-    def _tell_of(self, media: SocketStream) -> None:
+    def _tell_of(self, media: CallMedia) -> None:
         at = media.positions.expected
         if media.fault is not None:
             data = {"fault": media.fault.fault.value, "detail": media.fault.detail}

@@ -22,7 +22,7 @@ from calls.conduct import AdmittedCall
 from calls.consumers import TwilioMediaConsumer
 from calls.live import LiveCalls
 from calls.providers.carriers.asgi import Receive, Send
-from calls.providers.carriers.socket import SocketStream
+from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.twilio.media import StreamStart
 from calls.simulator.scripted import (
     CountingStore,
@@ -63,7 +63,7 @@ class ScriptedCall:
         self._path = recordings / f"{self.public_id}.wav"
         self._recorder: WavRecorder | None = None
 
-    async def begin(self, media: SocketStream) -> CallSession:
+    async def begin(self, media: CallMedia) -> CallSession:
         """Build the session that any call gets, round scripted providers."""
         rate = media.sample_rate
         self._recorder = recorder = WavRecorder(self._path, rate)
@@ -81,10 +81,10 @@ class ScriptedCall:
         phrases = Phrases.for_language("en")
         return CallSession(ports, OPTIONS, language="en", greeting=None, phrases=phrases)
 
-    async def hand_off(self, media: SocketStream) -> None:
+    async def hand_off(self, media: CallMedia) -> None:
         """There is nobody else."""
 
-    def close(self, reason: str, media: SocketStream) -> None:  # noqa: ARG002
+    def close(self, reason: str, media: CallMedia) -> None:  # noqa: ARG002
         self._counts[f"ended.{reason}"] += 1
 
     async def let_go(self) -> None:
