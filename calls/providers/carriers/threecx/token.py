@@ -1,0 +1,164 @@
+"""The one token of an API client, whoever asks for it.
+
+3CX keeps one token alive for each client: minting another ends the one before, and with it the
+audio streams that it opened (threecx.md, 2). So nobody mints but the manager here, it mints one
+at a time across all processes that share its store, and not while a call's sound flows, unless
+the token is as good as dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+# The documented lifetime, for a token that does not tell its own.
+DOCUMENTED_SECONDS = 3600.0
+# So long before its end a token is replaced; ...
+EARLY_SECONDS = 600.0
+# ... but only so long before it where audio streams would die with it.
+LAST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token and when it ends, in seconds since 1970 by our own clock."""
+
+    text: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"Token(…, expires_at={self.expires_at:.0f})"  # never in a log by accident
+
+    @classmethod
+    def received(cls, text: str, now: float) -> Token:
+        """A token that was just minted.
+
+        How long it lives is the difference of its own claims, so that the PBX's clock need not
+        be ours. The `expires_in` beside it says 60 for an hour, and is not believed.
+        """
+        return cls(text, now + _lifetime(text))
+
+
+def _lifetime(text: str) -> float:
+    try:
+        body = text.split(".")[1]
+        claims = orjson.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        seconds = float(claims["exp"]) - float(claims["iat"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return DOCUMENTED_SECONDS
+    return seconds if seconds > 0 else DOCUMENTED_SECONDS
+
+
+class TokenStore(Protocol):
+    """Where the live token of each client is known to all who need it."""
+
+    async def read(self, client: str) -> Token | None:
+        """The token minted last, by whichever process."""
+
+    async def write(self, client: str, token: Token) -> None:
+        """This token is the live one from now on."""
+
+    def minting(self, client: str) -> AbstractAsyncContextManager[None]:
+        """Held by the only one who may mint for this client now."""
+
+
+class MemoryTokens:
+    """A `TokenStore` for one process."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def read(self, client: str) -> Token | None:
+        """The token minted last."""
+        return self._tokens.get(client)
+
+    async def write(self, client: str, token: Token) -> None:
+        """Keep it."""
+        self._tokens[client] = token
+
+    def minting(self, client: str) -> AbstractAsyncContextManager[None]:
+        """A lock of this process."""
+        return self._locks.setdefault(client, asyncio.Lock())
+
+
+class Tokens:
+    """Gives out the live token of one client.
+
+    `mint` asks the PBX for a new token's text; its errors are passed on. `now` is in seconds
+    since 1970.
+    """
+
+    def __init__(
+        self,
+        client: str,
+        mint: Callable[[], Awaitable[str]],
+        store: TokenStore | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client, self._mint, self._now = client, mint, now
+        self._store: TokenStore = store or MemoryTokens()
+        self._token: Token | None = None
+        self._renewing: asyncio.Task[Token] | None = None
+        self._streams = 0
+
+    async def current(self) -> Token:
+        """The live token; a new one shortly before it ends."""
+        token = self._token
+        if token is not None and self._is_fresh(token):
+            return token
+        return await self._renewed(refused=None)
+
+    async def after_refusal(self, refused: Token) -> Token:
+        """A token other than this one, which the PBX answered with 401.
+
+        Somebody else's newer one if there is one, else a new one.
+        """
+        token = self._token
+        if token is not None and token != refused and self._is_fresh(token):
+            return token
+        return await self._renewed(refused=refused)
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """While this is held audio flows that a new token would cut."""
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+    def _is_fresh(self, token: Token) -> bool:
+        margin = LAST_SECONDS if self._streams else EARLY_SECONDS
+        return token.expires_at - self._now() > margin
+
+    async def _renewed(self, refused: Token | None) -> Token:
+        """All who ask meanwhile wait for the one renewal.
+
+        It goes on when an asker is cancelled: a token that was minted must become known.
+        """
+        if self._renewing is None:
+            self._renewing = asyncio.create_task(self._renew(refused))
+            self._renewing.add_done_callback(self._renewal_over)
+        return await asyncio.shield(self._renewing)
+
+    def _renewal_over(self, task: asyncio.Task[Token]) -> None:
+        self._renewing = None
+        if not task.cancelled():
+            task.exception()  # an asker that is gone must not leave it unretrieved
+
+    async def _renew(self, refused: Token | None) -> Token:
+        async with self._store.minting(self._client):
+            token = await self._store.read(self._client)
+            if token is None or token == refused or not self._is_fresh(token):
+                token = Token.received(await self._mint(), self._now())
+                await self._store.write(self._client, token)
+        self._token = token
+        return token
