@@ -1,0 +1,240 @@
+"""3CX as a carrier: the port's commands in terms of the Call Control API (threecx.md, 3 and 4).
+
+What a PBX is not: it has no voice of its own here, detects no machines, sends no messages and
+presses no keys by command; keys go out as tones in the sound. It takes no command ids either:
+a call that may have been placed must not be placed again blindly.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+
+from agents.brain.errors import BadKey, BadRequest, NetworkFailure, ProviderTimeout
+from calls.providers.carriers.port import (
+    Capability,
+    Checked,
+    Dial,
+    Handover,
+    LegGone,
+    OutgoingMessage,
+    StreamTarget,
+    Unsupported,
+)
+from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
+from calls.providers.carriers.threecx.control import ANSWER_SECONDS, ActionFailed, CallControl
+from calls.providers.carriers.threecx.entities import CONNECTED, RINGING, DnState
+from calls.providers.carriers.threecx.rest import (
+    NAME,
+    NotPermitted,
+    NotThere,
+    ThreeCxRest,
+    TlsFailure,
+)
+
+CAPABILITIES = frozenset({Capability.OUTBOUND, Capability.TRANSFER, Capability.WARM_TRANSFER})
+
+Brief = Callable[[str, Handover], Awaitable[bool]]
+"""Talks to the person on this leg, and tells whether they take the caller."""
+
+
+def _nobody_listens(_signal: Signal) -> None:
+    return None
+
+
+class ThreeCxApi:
+    """One route point of one PBX; implements `CarrierApi`.
+
+    The PBX answers a hand-over instead of signalling it, so its outcome is told to `tell`.
+    `brief` speaks to a person before a warm transfer; without it there is none.
+    """
+
+    def __init__(
+        self,
+        rest: ThreeCxRest,
+        *,
+        tell: Callable[[Signal], None] = _nobody_listens,
+        brief: Brief | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.control = CallControl(rest)
+        self._rest, self._tell, self._brief, self._now = rest, tell, brief, now
+
+    # --- calls ------------------------------------------------------------------------------
+
+    async def place(self, dial: Dial) -> str:
+        """Call somebody from the route point. Raises ActionFailed with the PBX's reason.
+
+        The PBX's own rules choose the number that is shown and how long a call may last.
+        """
+        if dial.detect_machine:
+            raise _cannot(Capability.MACHINE_DETECTION)
+        return (await self.control.make_call(dial.to_number, dial.ring_seconds)).leg
+
+    async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:  # noqa: ARG002
+        """Pick up. A route point may have done that by itself, which is no error."""
+        try:
+            await self.control.act(leg, "answer", {})
+        except BadRequest:
+            if (await self.control.own(leg)).status != CONNECTED:
+                raise
+
+    async def reattach(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:  # noqa: ARG002
+        """See that the leg is there: its sound is fetched by us, with `Streams.open`."""
+        if (await self.control.own(leg)).status != CONNECTED:
+            raise BadRequest(NAME, f"{leg} is not connected, so it has no sound")
+
+    async def refuse(self, leg: str, command_id: uuid.UUID, *, busy: bool) -> None:
+        """Send the caller on to the overflow DN while it rings, else drop."""
+        overflow = self._rest.credentials.overflow
+        if overflow and (await self.control.own(leg)).status == RINGING:
+            reason = "PhoneBusy" if busy else "OutOfOfficeHours"
+            try:
+                await self.control.act(leg, "divert", {"destination": overflow, "reason": reason})
+            except BadRequest:  # picked up meanwhile, or nobody there either
+                await self.hang_up(leg, command_id)
+            return
+        await self.hang_up(leg, command_id)
+
+    async def say_and_hang_up(
+        self, leg: str, text: str, language: str, command_id: uuid.UUID,  # noqa: ARG002
+    ) -> None:  # fmt: skip
+        """The PBX has no voice."""
+        raise Unsupported(NAME, "a 3CX has no voice to say a last word with")
+
+    async def hang_up(self, leg: str, command_id: uuid.UUID) -> None:  # noqa: ARG002
+        """End a leg."""
+        try:
+            await self.control.act(leg, "drop", {})
+        except LegGone:
+            return
+
+    async def send_dtmf(self, leg: str, keys: str, command_id: uuid.UUID) -> None:  # noqa: ARG002
+        """No action for keys is documented: the media stream sends them as tones."""
+        raise Unsupported(NAME, "a 3CX presses no keys; send them as tones in the call's sound")
+
+    # --- to a person ------------------------------------------------------------------------
+
+    async def hand_over(self, handover: Handover) -> None:
+        """Hand the caller to a person, who may hear a briefing first.
+
+        Returns when it is decided, which takes as long as the person's telephone rings. The
+        caller stays with us until the person has picked up, and if they do not.
+        """
+        try:
+            if handover.briefing and not await self._briefed(handover):
+                raise ActionFailed("the person did not take the call", EndCause.REJECTED)
+            await self._route(handover)
+        except ActionFailed as failure:
+            self._tell(self._ended(handover, reached=False, cause=failure.cause))
+            return
+        event_id = f"{handover.command_id}:bridged"
+        self._tell(Bridged(event_id=event_id, leg=handover.leg, at=self._now()))
+        self._tell(self._ended(handover, reached=True, cause=EndCause.COMPLETED))
+        await self.hang_up(handover.leg, handover.command_id)
+
+    async def _route(self, handover: Handover) -> None:
+        """Ring the person beside us; we leave once they are there."""
+        body = {
+            "destination": handover.to_number,
+            "timeout": handover.ring_seconds,
+            "reason": "NoAnswer",
+        }
+        limit = handover.ring_seconds + ANSWER_SECONDS
+        await self.control.act(handover.leg, "routeto", body, limit)
+
+    async def _briefed(self, handover: Handover) -> bool:
+        """Call the person, say what it is about, and hang up: their telephone rings again.
+
+        The API cannot join two legs that are there, so the one of the briefing ends before the
+        caller is routed.
+        """
+        if self._brief is None:
+            raise _cannot(Capability.WARM_TRANSFER)
+        person = await self.control.make_call(handover.to_number, handover.ring_seconds)
+        try:
+            return await self._brief(person.leg, handover)
+        except LegGone:  # it rang in vain, or they hung up on the briefing
+            return False
+        finally:
+            await self.hang_up(person.leg, handover.command_id)
+
+    def _ended(self, handover: Handover, *, reached: bool, cause: EndCause) -> HandoverEnded:
+        return HandoverEnded(
+            event_id=f"{handover.command_id}:handover",
+            leg=handover.leg,
+            at=self._now(),
+            reached=reached,
+            cause=cause,
+        )
+
+    async def extensions(self) -> list[DnState]:
+        """The extensions and queues that this client may see, as they are now."""
+        return [state for state in await self.control.states() if state.is_reachable_person]
+
+    # --- what a PBX has not -----------------------------------------------------------------
+
+    async def send_message(self, message: OutgoingMessage) -> str:
+        """A PBX sends no messages."""
+        raise _cannot(Capability(message.kind))
+
+    def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+        """Calls are recorded on our side; this API has no recordings."""
+        raise _cannot(Capability.RECORDING)
+
+    # --- the account --------------------------------------------------------------------------
+
+    async def check(self) -> Checked:
+        """Try the address, the key, the permission and the DN, and say what is wrong."""
+        credentials = self._rest.credentials
+        account = f"{credentials.client_id} at {credentials.host}"
+        try:
+            problem = self._complaint(await self.control.state(credentials.client_id))
+        except (BadKey, NotThere, NetworkFailure, ProviderTimeout) as error:
+            problem = self._explained(error)
+        return Checked(account, (problem,) if problem else ())
+
+    def _complaint(self, state: DnState) -> str:
+        if not state.is_route_point:
+            return (
+                f"{state.dn} is a {state.kind or 'DN of unknown kind'} and no route point: the "
+                "client ID has to be the one under Integrations > API"
+            )
+        if not state.is_registered:
+            return f"The route point {state.dn} has no device: it can be called but not call."
+        return ""
+
+    def _explained(self, error: Exception) -> str:
+        credentials = self._rest.credentials
+        match error:
+            case NotPermitted():
+                return (
+                    "3CX does not permit call control: it needs an Enterprise (or AI) licence "
+                    'of 8SC or more, and "3CX Call Control API access" ticked for the client.'
+                )
+            case BadKey():
+                return (
+                    f"3CX refuses the client ID {credentials.client_id} with this API key. It "
+                    "shows a key once: make a new one if it is lost."
+                )
+            case NotThere():
+                return (
+                    f"There is no DN {credentials.client_id} that this client may see, or "
+                    f"{credentials.host} is no 3CX of version 20."
+                )
+            case TlsFailure():
+                return f"The connection is not safe: {error}. Use the name in the certificate."
+            case _:
+                return (
+                    f"{credentials.host} cannot be reached ({error}): is the port right "
+                    "(often 5001), and does a firewall let us in?"
+                )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._rest.aclose()
+
+
+def _cannot(capability: Capability) -> Unsupported:
+    return Unsupported(NAME, f"a 3CX does no {capability.value.replace('_', ' ')}")
