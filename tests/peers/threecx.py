@@ -43,7 +43,8 @@ class Faults:
 
     `duplicates` sends every event twice, `shuffled` holds so many back and mixes them,
     `chunk_bytes` cuts sound into pieces of this size, `slow` seconds pass before each read of
-    what is posted, `finalstatus` is what actions answer instead of Success.
+    what is posted, `finalstatus` is what actions answer instead of Success, `refuse_posts` takes
+    no sound.
     """
 
     statuses: list[tuple[str, int]] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Faults:
     slow: float = 0.0
     finalstatus: str = ""
     delay: float = 0.0
+    refuse_posts: bool = False
 
 
 class RudePbx(Pbx):
@@ -78,6 +80,8 @@ class RudePbx(Pbx):
 
     async def answer(self, request: Request) -> None:
         await asyncio.sleep(self.faults.delay)
+        if self.faults.refuse_posts and (request.method, request.path[-7:]) == ("POST", "/stream"):
+            raise HttpError(403, "as told")
         for place, (part, status) in enumerate(self.faults.statuses):
             if part in request.path:
                 del self.faults.statuses[place]

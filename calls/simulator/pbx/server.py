@@ -299,20 +299,19 @@ class Pbx:
         """The party's sound as chunks, until it leaves."""
         party.listening += 1
         await request.begin()
-        gone = asyncio.ensure_future(party.left.wait())
-        away = asyncio.ensure_future(request.gone())
+        speaking = asyncio.create_task(self._speak(request, party))
+        ends = {asyncio.create_task(party.left.wait()), asyncio.create_task(request.gone())}
         try:
-            while not (gone.done() or away.done()):
-                frame = asyncio.ensure_future(party.frames.get())
-                await asyncio.wait({frame, gone, away}, return_when=asyncio.FIRST_COMPLETED)
-                if frame.done():
-                    await self.send_sound(request, frame.result())
-                frame.cancel()
+            await asyncio.wait({speaking, *ends}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             party.listening -= 1
-            gone.cancel()
-            away.cancel()
+            for task in (speaking, *ends):
+                task.cancel()
         await request.end()
+
+    async def _speak(self, request: Request, party: Party) -> None:
+        while True:
+            await self.send_sound(request, await party.frames.get())
 
     async def send_sound(self, request: Request, pcm: bytes) -> None:
         """Put one piece of sound on the wire."""

@@ -95,6 +95,8 @@ class ThreeCxRest:
     async def _request(
         self, method: str, path: str, seconds: float, **parts: Any
     ) -> httpx.Response:
+        if self._client.is_closed:
+            raise NetworkFailure(NAME, f"{method} {path} came after the connections were closed")
         try:
             return await self._client.request(method, path, timeout=seconds, **parts)
         except httpx.TimeoutException as error:
