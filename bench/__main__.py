@@ -15,7 +15,7 @@ from functools import partial
 
 import uvloop
 
-from bench import platform, voice
+from bench import platform, threecx, voice
 from bench.figures import Figure, save, table, without_limits
 
 Measure = Callable[[], Awaitable[list[Figure]]]
@@ -37,6 +37,7 @@ def parts(options: argparse.Namespace) -> dict[str, Measure]:
         "uvicorn": partial(voice.measure, "uvicorn", load),
         "daphne": lambda: _compared(voice.measure("daphne", light)),
         "memory": partial(voice.measure_memory, "uvicorn"),
+        "threecx": threecx.measure,
         "platform": platform.measure,
     }
 

@@ -355,8 +355,10 @@ class Pbx:
                 await send({"type": "websocket.send", "text": json.dumps(event)})
         finally:
             self._listeners.discard(events)
+            left = leaving.done()
             leaving.cancel()
-        await send({"type": "websocket.close", "code": 1001})
+        if not left:
+            await send({"type": "websocket.close", "code": 1001})
 
     def cut_events(self) -> None:
         """Close every event socket."""

@@ -91,6 +91,7 @@ async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
     config = uvicorn.Config(
         application, log_config=None, lifespan="off", http="h11", ws="websockets-sansio",
         access_log=False, ws_ping_interval=None,
+        log_level="critical",  # what is cut on command is no error
     )  # fmt: skip
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]))
@@ -100,9 +101,17 @@ async def serving(application: Any, port: int = 0) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
-        for task in list(server.server_state.tasks):
-            task.cancel()
-        for connection in list(server.server_state.connections):
-            connection.transport.abort()
+        await _cut(server)
         await running
         listener.close()
+
+
+async def _cut(server: uvicorn.Server) -> None:
+    """Break all connections, and do not wait long for who does not notice."""
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    tasks = list(server.server_state.tasks)
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=1.0)
+        for task in late:
+            task.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -35,7 +36,7 @@ def entry(**changes: str) -> JournalEntry:
 
 
 def parsed(**options: str) -> ElementTree.Element:
-    fields = {"name": "Andrea", "base_url": "https://andrea.example", **options}
+    fields: dict[str, Any] = {"name": "Andrea", "base_url": "https://andrea.example", **options}
     return ElementTree.fromstring(template(**fields))  # noqa: S314 - our own text
 
 
