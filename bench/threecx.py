@@ -14,6 +14,7 @@ from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.media import ThreeCxMedia
 from calls.providers.carriers.threecx.rest import ThreeCxRest
+from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator.pbx.parties import FRAME_BYTES, Party
 from calls.simulator.pbx.server import Pbx, keep_talking
 
@@ -101,7 +102,8 @@ async def _stops() -> list[float]:
     pbx = Pbx(KEY)
     async with pbx.running():
         rest = ThreeCxRest(
-            ThreeCxCredentials(base_url=pbx.url, client_id="ai", client_secret=SecretStr(KEY))
+            ThreeCxCredentials(base_url=pbx.url, client_id="ai", client_secret=SecretStr(KEY)),
+            MemoryTokens(),
         )
         party = pbx.ring()
         party.connect()

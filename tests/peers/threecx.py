@@ -16,6 +16,7 @@ from typing import Any
 
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.rest import ThreeCxRest
+from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator.pbx.parties import FRAME_BYTES, Json, Party, Telephone
 from calls.simulator.pbx.server import DTMF, REMOVE, UPSET, Pbx, jwt, keep_talking
 from calls.simulator.pbx.web import HttpError, Request
@@ -63,6 +64,7 @@ class RudePbx(Pbx):
     def __init__(self, client_id: str = "ai") -> None:
         super().__init__(KEY, client_id)
         self.faults = Faults()
+        self.tokens = MemoryTokens()
         self._held: list[Json] = []
         self._crumbs = b""
         self._random = random.Random(3)
@@ -73,8 +75,8 @@ class RudePbx(Pbx):
         return ThreeCxCredentials(**{**fields, **changes})
 
     def rest(self, **changes: str) -> ThreeCxRest:
-        """A client of ours."""
-        return ThreeCxRest(self.credentials(**changes))
+        """A client of ours; all of them share their tokens."""
+        return ThreeCxRest(self.credentials(**changes), self.tokens)
 
     # --- faults -----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from calls.providers.carriers.threecx.attach import Streams
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.events import Listener, ListenOptions
 from calls.providers.carriers.threecx.rest import ThreeCxRest
+from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator import clips, conversation
 from calls.simulator.bench_server import ScriptedCall
 from calls.simulator.conversation import Conversation
@@ -34,7 +35,7 @@ class Answerer:
         credentials = ThreeCxCredentials(
             base_url=f"http://127.0.0.1:{port}", client_id="ai", client_secret=KEY
         )
-        self.api = ThreeCxApi(ThreeCxRest(credentials))
+        self.api = ThreeCxApi(ThreeCxRest(credentials, MemoryTokens()))
         self.streams = Streams(self.api.control)
         self.listener = Listener(
             self.api.control, self.take, options=ListenOptions(first_wait=0.05, longest_wait=0.1)

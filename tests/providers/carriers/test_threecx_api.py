@@ -15,6 +15,7 @@ from calls.providers.carriers.threecx.api import ThreeCxApi
 from calls.providers.carriers.threecx.control import ActionFailed
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.rest import ThreeCxRest
+from calls.providers.carriers.threecx.token import MemoryTokens
 from tests.peers.threecx import Party, RudePbx, Telephone
 
 STREAM = StreamTarget("", {})
@@ -302,6 +303,23 @@ async def test_a_wrong_secret_is_named():
     assert "refuses the client ID ai" in await problem(client_secret="wrong")
 
 
+async def test_a_wrong_secret_is_named_though_another_one_has_a_live_token():
+    async with a_pbx() as (pbx, api, _):
+        assert (await api.check()).problems == ()
+        other = ThreeCxApi(pbx.rest(client_secret="wrong"))
+        assert (await other.check()).problems
+        await other.aclose()
+
+
+async def test_a_check_beside_live_calls_mints_nothing():
+    async with a_pbx() as (pbx, api, _):
+        await api.extensions()
+        other = ThreeCxApi(pbx.rest())
+        assert (await other.check()).problems == ()
+        await other.aclose()
+        assert pbx.minted == 1
+
+
 async def test_a_missing_permission_is_named():
     async with a_pbx() as (pbx, api, _):
         pbx.faults.statuses = [("/callcontrol", 403)]
@@ -341,7 +359,7 @@ async def test_a_connection_without_tls_is_named():
         credentials = ThreeCxCredentials(
             base_url=pbx.url.replace("http", "https"), client_id="ai", client_secret="k"
         )
-        api = ThreeCxApi(ThreeCxRest(credentials))
+        api = ThreeCxApi(ThreeCxRest(credentials, MemoryTokens()))
         (found,) = (await api.check()).problems
         await api.aclose()
         assert "not safe" in found

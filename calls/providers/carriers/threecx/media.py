@@ -5,7 +5,8 @@ sound waits here until it is due (`pacing.py`); it numbers nothing, so lost soun
 the clock; keys come as events, from elsewhere, and go out as tones. When either way breaks the
 stream is over as `media_lost`, and the call, which may live on, can be attached again.
 
-Measured on one core for a 20 ms frame: see docs/integrations/threecx.md.
+Measured on one core for a 20 ms frame (`python -m bench voice --part threecx`): 11 us in, 4 us
+out, most of it HTTP's chunks.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class ThreeCxMedia:
         self._crumbs = b""
         self._inbox: deque[MediaEvent] = deque()
         self._wake = asyncio.Event()
-        self._over = self._ending = False
+        self._over = self._attached = self._ending = False
         self._asking: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._writable = asyncio.Event()
@@ -118,6 +119,9 @@ class ThreeCxMedia:
         self._mouth.limit_backlog(int(self.options.lead * BYTES_PER_MS))
         self._pacer.open()
         self._quiet.set(self._clock.now() + self.options.quiet_seconds * 1000)
+        self._attached = True
+        if self._ear.over:
+            self._lost("the PBX ended the sound at once")
         return status
 
     def _answered(self, status: int) -> None:
@@ -245,7 +249,7 @@ class ThreeCxMedia:
 
     def _lost(self, why: str) -> None:
         """A way broke: because the caller left, or by itself? The PBX is asked."""
-        if not self._ending:
+        if self._attached and not self._ending:
             self._ending = True
             self._asking = asyncio.ensure_future(self._ask(why))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -42,23 +43,20 @@ class TlsFailure(NetworkFailure):
 
 
 class ThreeCxRest:
-    """One PBX's REST interface. `transport` replaces the network in tests."""
+    """One PBX's REST interface.
 
-    def __init__(
-        self,
-        credentials: ThreeCxCredentials,
-        store: TokenStore | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    `store` has to be the one of all processes that work with this client: one that mints for
+    itself, if only to check the connection, ends the calls of the others.
+    """
+
+    def __init__(self, credentials: ThreeCxCredentials, store: TokenStore) -> None:
         self.credentials = credentials
-        client = f"{credentials.base_url} {credentials.client_id}"
-        self.tokens = Tokens(client, self._mint, store)
+        self.tokens = Tokens(_identity(credentials), self._mint, store)
         # Sound has connections of its own: see wire.py.
         self._client = httpx.AsyncClient(
             base_url=credentials.base_url,
             verify=shared_tls(),
             timeout=TIMEOUT_SECONDS,
-            transport=transport,
             trust_env=False,
         )
 
@@ -118,6 +116,13 @@ class ThreeCxRest:
         if not isinstance(token, str) or not token:
             raise ProviderDown(NAME, "the PBX answered a request for a token with none")
         return token
+
+
+def _identity(credentials: ThreeCxCredentials) -> str:
+    """One client with one key: a token that another key got proves nothing about this one."""
+    secret = credentials.client_secret.get_secret_value()
+    digest = hashlib.sha256(secret.encode()).hexdigest()[:16]
+    return f"{credentials.base_url} {credentials.client_id} {digest}"
 
 
 def error_of(status: int, body: str = "", retry_after: str | None = None) -> ProviderError:

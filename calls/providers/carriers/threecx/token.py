@@ -100,11 +100,11 @@ class Tokens:
         self,
         client: str,
         mint: Callable[[], Awaitable[str]],
-        store: TokenStore | None = None,
+        store: TokenStore,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._mint, self._now = client, mint, now
-        self._store: TokenStore = store or MemoryTokens()
+        self._store = store
         self._token: Token | None = None
         self._renewing: asyncio.Task[Token] | None = None
         self._streams = 0

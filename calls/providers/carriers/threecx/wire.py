@@ -22,7 +22,8 @@ class Exchange(asyncio.Protocol):
 
     `on_response(status)` comes with the answer's head, `on_data` with each piece of a body,
     `on_over(why)` once, when nothing more can come: `why` is empty after a body's proper end.
-    `on_writable(bool)` tells when the socket is full and when it takes more.
+    `on_writable(bool)` tells when the socket is full and when it takes more. `over`: nothing
+    goes either way any more.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Exchange(asyncio.Protocol):
         self._on_over, self._on_writable = on_over, on_writable
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
-        self._over = False
+        self.over = False
 
     # --- to the PBX ---------------------------------------------------------------------------
 
@@ -53,12 +54,12 @@ class Exchange(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """One chunk of the body; nothing once the exchange is over."""
-        if not self._over:
+        if not self.over:
             self._send(h11.Data(data))
 
     def finish(self) -> None:
         """End the body in good order, and let go."""
-        if not self._over and self._http.our_state is h11.SEND_BODY:
+        if not self.over and self._http.our_state is h11.SEND_BODY:
             self._send(h11.EndOfMessage())
         self._end("", tell=False)
 
@@ -102,7 +103,7 @@ class Exchange(asyncio.Protocol):
 
     def _read(self) -> None:
         try:
-            while not self._over and self._take(self._http.next_event()):
+            while not self.over and self._take(self._http.next_event()):
                 pass
         except h11.RemoteProtocolError as error:
             self._end(f"no HTTP: {error}")
@@ -120,9 +121,9 @@ class Exchange(asyncio.Protocol):
         return event not in (h11.NEED_DATA, h11.PAUSED)
 
     def _end(self, why: str, *, tell: bool = True) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         if self._transport is not None:
             self._transport.close()
         if tell:
