@@ -203,6 +203,18 @@ async def test_a_caller_whom_nobody_takes_stays_with_us(person, cause):
         assert (ended.reached, ended.cause) == (False, cause)
 
 
+async def test_a_caller_who_cannot_be_routed_is_transferred():
+    async with a_pbx() as (pbx, api, told):
+        pbx.faults.statuses = [("/routeto", 422)]
+        party = pbx.ring()
+        party.connect()
+        await api.hand_over(handover(party))
+        assert told[-1].reached
+        assert [path.rsplit("/", 1)[1] for _, path in pbx.requests[-3:]] == [
+            "routeto", "transferto", "drop",
+        ]  # fmt: skip
+
+
 async def test_a_hand_over_repeated_by_its_command_tells_the_same_facts():
     async with a_pbx() as (pbx, api, told):
         pbx.telephones["200"] = Telephone(reason="PhoneBusy")

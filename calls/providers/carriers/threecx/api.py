@@ -135,14 +135,24 @@ class ThreeCxApi:
         await self.hang_up(handover.leg, handover.command_id)
 
     async def _route(self, handover: Handover) -> None:
-        """Ring the person beside us; we leave once they are there."""
+        """Ring the person while we stay with the caller.
+
+        Where the PBX does not take that for this caller it holds them and rings the person,
+        and gives them back if nobody picks up.
+        """
         body = {
             "destination": handover.to_number,
             "timeout": handover.ring_seconds,
             "reason": "NoAnswer",
         }
         limit = handover.ring_seconds + ANSWER_SECONDS
-        await self.control.act(handover.leg, "routeto", body, limit)
+        try:
+            await self.control.act(handover.leg, "routeto", body, limit)
+        except ActionFailed:
+            raise
+        except BadRequest:
+            only = {"destination": handover.to_number}
+            await self.control.act(handover.leg, "transferto", only, limit)
 
     async def _briefed(self, handover: Handover) -> bool:
         """Call the person, say what it is about, and hang up: their telephone rings again.
