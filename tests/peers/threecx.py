@@ -84,11 +84,18 @@ class RudePbx(Pbx):
         await asyncio.sleep(self.faults.delay)
         if self.faults.refuse_posts and (request.method, request.path[-7:]) == ("POST", "/stream"):
             raise HttpError(403, "as told")
+        self._fail(request.path)
+        await super().answer(request)
+
+    def check_listener(self, path: str, token: str) -> None:
+        self._fail(path)
+        super().check_listener(path, token)
+
+    def _fail(self, path: str) -> None:
         for place, (part, status) in enumerate(self.faults.statuses):
-            if part in request.path:
+            if part in path:
                 del self.faults.statuses[place]
                 raise HttpError(status, "as told")
-        await super().answer(request)
 
     async def act(self, party: Party, action: str, body: Json) -> Json:
         if self.faults.finalstatus:

@@ -341,9 +341,11 @@ class Pbx:
     async def _events(self, scope: Message, receive: Receive, send: Send) -> None:
         await receive()
         headers = {k.decode().lower(): v.decode() for k, v in scope["headers"]}
-        token = headers.get("authorization", "")
-        if scope["path"] != "/callcontrol/ws" or not self.token or token != f"Bearer {self.token}":
-            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+        try:
+            self.check_listener(scope["path"], headers.get("authorization", ""))
+        except HttpError as error:
+            status = error.status
+            await send({"type": "websocket.http.response.start", "status": status, "headers": []})
             await send({"type": "websocket.http.response.body", "body": b""})
             return
         await send({"type": "websocket.accept"})
@@ -359,6 +361,12 @@ class Pbx:
             leaving.cancel()
         if not left:
             await send({"type": "websocket.close", "code": 1001})
+
+    def check_listener(self, path: str, token: str) -> None:
+        """Raises HttpError for who may not listen."""
+        if path != "/callcontrol/ws":
+            raise HttpError(404, "no such path")
+        self._check_token(token)
 
     def cut_events(self) -> None:
         """Close every event socket."""

@@ -174,6 +174,20 @@ async def test_a_wrong_key_is_told_as_the_problem_and_tried_on():
         await ears.until(lambda: len(ears.pbx.requests) > tries)
 
 
+@pytest.mark.parametrize(("statuses", "said"), [([403], "HTTP 403"), ([401, 401], "HTTP 401")])
+async def test_a_socket_that_is_refused_says_why_and_is_tried_again(statuses, said):
+    async with RudePbx().running() as pbx:
+        pbx.faults.statuses = [("/callcontrol/ws", status) for status in statuses]
+        ears = Ears(pbx)
+        problem = await ears.listener._listen()
+        running = asyncio.create_task(ears.listener.run())
+        await ears.connected()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await ears.rest.aclose()
+    assert said in problem
+
+
 async def test_waits_grow_with_chance_up_to_their_limit():
     async with RudePbx().running() as pbx:
         rest = pbx.rest()

@@ -63,7 +63,7 @@ def test_a_body_is_given_as_it_comes_and_ends_in_order(size):
         wire.exchange.data_received(data[at : at + size])
     status, *pieces, end = wire.told
     assert (status, end) == (200, ("over", ""))
-    assert b"".join(pieces) == b"helloyou"  # type: ignore[arg-type]
+    assert b"".join(pieces) == b"helloyou"
 
 
 def test_a_body_cut_in_the_middle_is_no_proper_end():
@@ -93,7 +93,7 @@ def test_an_answer_in_the_middle_of_a_post_is_known_at_once():
 def test_what_is_no_http_ends_the_exchange():
     wire = Wire()
     wire.exchange.data_received(b"\x16\x03\x01 what?\r\n\r\n")
-    ((kind, why),) = wire.told  # type: ignore[misc]
+    ((kind, why),) = wire.told
     assert (kind, wire.is_closed) == ("over", True)
     assert "no HTTP" in why
 

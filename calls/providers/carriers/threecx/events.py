@@ -19,9 +19,9 @@ from urllib.parse import unquote
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
-from agents.brain.errors import BadKey, NetworkFailure, ProviderError
+from agents.brain.errors import ProviderError
 from calls.providers.carriers.signals import Signal
 from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.entities import DnState
@@ -97,10 +97,8 @@ class Listener:
 
     def _wait(self, failures: int) -> float:
         """Between half and all of the doubled time."""
-        longest = min(
-            self._options.longest_wait, self._options.first_wait * 2.0 ** min(failures, 16)
-        )
-        return longest * (0.5 + self._chance() / 2)
+        doubled = self._options.first_wait * 2.0 ** min(failures, 16)
+        return min(doubled, self._options.longest_wait) * (0.5 + self._chance() / 2)
 
     async def _listen(self) -> str:
         """One connection to its end; why it ended."""
@@ -127,10 +125,8 @@ class Listener:
         token = await tokens.after_refusal(token)
         try:
             return await self._open(token.text)
-        except InvalidStatus:
-            raise BadKey(NAME, "the event socket refuses a new token") from None
-        except InvalidHandshake as error:
-            raise NetworkFailure(NAME, f"no event socket: {error}") from None
+        except InvalidStatus as refused:
+            raise error_of(refused.response.status_code) from None
 
     async def _open(self, token: str) -> ClientConnection:
         url = self._control.rest.credentials.events_url
