@@ -95,7 +95,7 @@ async def test_a_caller_is_answered_interrupts_and_hangs_up(monkeypatch):
     first, second = talk.exchanges
     assert first.response is not None
     assert second.stopped is not None
-    assert telephone.party.most_ahead <= 0.205
+    assert telephone.party.most_ahead < 0.4  # 0.2 where nothing is late
     assert telephone.party.played.stretches[0].sound
 
 

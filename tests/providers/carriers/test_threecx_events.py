@@ -146,6 +146,20 @@ async def test_events_of_unknown_kinds_and_shapes_are_overlooked():
         await ears.told_of(Ringing)
 
 
+async def test_a_defect_of_who_is_told_leaves_nobody_deaf():
+    async with listening() as ears:
+        await ears.connected()
+
+        def broken(signal: Signal) -> None:
+            ears.told.append(signal)
+            raise ZeroDivisionError
+
+        ears.listener._tell = broken
+        ears.pbx.ring()
+        ears.pbx.ring()
+        await ears.told_of(Ringing, Ringing)
+
+
 async def test_extensions_are_observed_and_make_no_calls_of_ours():
     async with listening() as ears:
         await ears.connected()

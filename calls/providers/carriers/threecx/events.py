@@ -235,7 +235,10 @@ class Listener:
 
     def _tell_all(self, signals: list[Signal]) -> None:
         for signal in signals:
-            self._tell(signal)
+            try:
+                self._tell(signal)
+            except Exception:  # a defect of who is told must not leave all calls deaf
+                log.exception("%s was told and not taken", signal.event_id)
 
 
 def _named(entity: str) -> tuple[str, str]:
