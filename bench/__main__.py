@@ -20,15 +20,23 @@ from bench.figures import Figure, save, table, without_limits
 
 Measure = Callable[[], Awaitable[list[Figure]]]
 
-SUITES = ("voice",)
+SUITES = ("voice", "carriers")
+PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx")
 LONGEST_SECONDS = 240  # for one part
 DAPHNE_CALLS = 40  # what it holds is compared with the media server's own figures
 
 
 def parts(options: argparse.Namespace) -> dict[str, Measure]:
-    """The parts of the suite `voice`.
+    """The parts of the suite that was asked for."""
+    return {"voice": _voice, "carriers": _carriers}[options.suite](options)
 
-    uvicorn is what production serves media with, so the limits are its; daphne's figures are
+
+def _carriers(_options: argparse.Namespace) -> dict[str, Measure]:
+    return {"threecx": threecx.measure}
+
+
+def _voice(options: argparse.Namespace) -> dict[str, Measure]:
+    """uvicorn is what production serves media with, so the limits are its; daphne's figures are
     there for comparison.
     """
     load = voice.Load(options.calls, options.seconds)
@@ -37,7 +45,6 @@ def parts(options: argparse.Namespace) -> dict[str, Measure]:
         "uvicorn": partial(voice.measure, "uvicorn", load),
         "daphne": lambda: _compared(voice.measure("daphne", light)),
         "memory": partial(voice.measure_memory, "uvicorn"),
-        "threecx": threecx.measure,
         "platform": platform.measure,
     }
 
@@ -66,7 +73,7 @@ def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="voice")
-    parser.add_argument("--part", choices=("uvicorn", "daphne", "memory", "platform"))
+    parser.add_argument("--part", choices=PARTS)
     parser.add_argument("--calls", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=40.0)
     options = parser.parse_args()
