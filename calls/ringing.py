@@ -8,7 +8,7 @@ import uuid
 from calls.models import Call
 from calls.providers.carriers.twilio.media import SAMPLE_RATE
 from calls.providers.tts.cache import prepare
-from calls.setup import Opening, opening_of, voices_for
+from calls.setup import Opening, channel_of, opening_of, voices_for
 from calls.startup import warm_up
 from tenants.db import run_in_tenant
 
@@ -29,4 +29,4 @@ async def prepare_greeting(tenant_id: int, public_id: uuid.UUID) -> None:
 def _opening(public_id: uuid.UUID) -> Opening:
     warm_up()
     call = Call.objects.select_related("version").get(public_id=public_id)
-    return opening_of(call.version, "twilio", call.language, SAMPLE_RATE)
+    return opening_of(call.taken_by(), channel_of(call), call.language, SAMPLE_RATE)

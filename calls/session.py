@@ -16,12 +16,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
-from agents.profiles import Channel
 from agents.selectors import agent_by_slug, published_version
 from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder
 from calls.feed import PageFeed
@@ -37,6 +35,7 @@ from calls.setup import (
     Opening,
     Setup,
     ambience_for,
+    channel_of,
     cleaner_for,
     detector_for,
     load,
@@ -296,7 +295,7 @@ class StoredCall:
 
 def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:
     """What the call's own version makes of it, and where it is recorded."""
-    setup = load(call.version, _channel(call), call.language, sample_rate)
+    setup = load(call.taken_by(), channel_of(call), call.language, sample_rate)
     if not setup.opening.profile.advanced.recording:
         return setup, None
     path = recording_path(call)
@@ -318,7 +317,3 @@ def _version_of(slug: str) -> AgentVersion | None:
     except Agent.DoesNotExist:
         return None
     return published_version(agent) if agent.is_active else None
-
-
-def _channel(call: Call) -> Channel:
-    return cast(Channel, call.channel)  # TextChoices and the profile's Literal name the same

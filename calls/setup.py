@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from django.conf import settings
 
@@ -13,6 +14,7 @@ from agents.profiles import AdvancedSettings, Channel, ChannelProfile
 from agents.selectors import recognition_hints
 from agents.services.mind import build_mind
 from calls.adapters import denoiser
+from calls.models import Call
 from calls.providers.registry import (
     Credentials,
     RecogniserOptions,
@@ -74,6 +76,11 @@ def load(version: AgentVersion, channel: Channel, language: str, sample_rate: in
         sentences=sentences,
         mind=build_mind(version, profile, language=opening.language),
     )
+
+
+def channel_of(call: Call) -> Channel:
+    """Which of the version's profiles the call uses."""
+    return cast(Channel, call.channel)  # TextChoices and the profile's Literal name the same
 
 
 def opening_of(version: AgentVersion, channel: Channel, language: str, sample_rate: int) -> Opening:

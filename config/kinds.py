@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
+
 from config.environment import Kind
 
 _N = TypeVar("_N", int, float)
@@ -66,6 +68,18 @@ def boolean() -> Kind[bool]:
 def words(expects: str) -> Kind[tuple[str, ...]]:
     """Texts with commas between them."""
     return Kind(expects, lambda value: tuple(filter(None, map(str.strip, value.split(",")))))
+
+
+def fernet_keys(expects: str) -> Kind[tuple[str, ...]]:
+    """Keys for `cryptography.fernet` with commas between them, the newest first."""
+
+    def parse(value: str) -> tuple[str, ...]:
+        keys = words(expects).parse(value)
+        for key in keys:
+            Fernet(key)  # raises ValueError
+        return keys
+
+    return Kind(expects, parse)
 
 
 def path(base: Path, expects: str = "a folder") -> Kind[Path]:

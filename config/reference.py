@@ -16,6 +16,7 @@ BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 TO_FILL_IN = (
     "PUBLIC_BASE_URL",
     "SECRET_KEY",
+    "SECRETS_KEYS",
     "EMAIL_URL",
     "POSTGRES_PASSWORD",
     "POSTGRES_OWNER_PASSWORD",
@@ -35,6 +36,8 @@ def example() -> str:
         "# Andrea's settings. Copy this file to .env and fill in what you have.",
         "# `make run` needs nothing of it. Docker Compose needs what has no # before it;",
         "# draw a secret with: python3 -c 'import secrets; print(secrets.token_hex(32))'",
+        "# and a key for SECRETS_KEYS with: python3 -c 'import base64, os; "
+        "print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
     ]
     for group, members in groups():
         lines += ["", f"# --- {group} ---"]

@@ -20,7 +20,9 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
             "calls.Call": "call",
             "calls.Recording": "graphic_eq",
             "calls.Number": "dialpad",
+            "calls.CarrierAccount": "cell_tower",
             "calls.RefusedCall": "phone_disabled",
+            "calls.StrayEvent": "help_center",
         },
     ),
     (

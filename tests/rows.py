@@ -14,6 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
+from agents.models import AgentVersion
 from tenants.models import TenantOwned, User
 
 _numbers = itertools.count(1)
@@ -22,8 +23,13 @@ _numbers = itertools.count(1)
 def _special() -> dict[str, Callable[[], dict[str, Any]]]:
     """Per model, values that its constraints want and its field types do not show."""
     return {
-        "calls.number": lambda: {"e164": f"+52555{next(_numbers):07d}"},
         "agents.agentversion": lambda: {"languages": ["es"]},
+        "calls.call": lambda: {"version": make_row(AgentVersion)},
+        "calls.carrieraccount": lambda: {
+            "carrier": "telnyx",
+            "external_id": str(next(_numbers)),
+        },
+        "calls.number": lambda: {"e164": f"+52555{next(_numbers):07d}"},
         "tenants.apikey": lambda: {"prefix": f"{next(_numbers):012x}", "secret_hash": "0" * 64},
     }
 

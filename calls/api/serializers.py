@@ -77,17 +77,17 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "properties": {
                 "id": {"type": "string", "format": "uuid"},
                 "name": {"type": "string"},
-                "version": {"type": "integer"},
+                "version": {"type": "integer", "nullable": True},
             },
             "required": ["id", "name", "version"],
         }
     )
     def get_agent(self, call: Call) -> dict[str, Any]:
-        """Who answered, in which version."""
+        """Who answered, in which version; null for a call that was refused."""
         return {
             "id": str(call.agent.public_id),
             "name": call.agent.name,
-            "version": call.version.number,
+            "version": call.version.number if call.version is not None else None,
         }
 
 

@@ -1,7 +1,11 @@
 """Telephone calls and what is left of them."""
 
+from calls.models.account import CarrierAccount
 from calls.models.call import Call, CallQuerySet, Channel, Direction, State
+from calls.models.carrier_event import CarrierEvent, StrayEvent
+from calls.models.command import Command
 from calls.models.event import CallEvent, RefusedCall
+from calls.models.leg import Leg
 from calls.models.number import Number
 from calls.models.recording import Recording
 from calls.models.utterance import Utterance
@@ -10,11 +14,16 @@ __all__ = [
     "Call",
     "CallEvent",
     "CallQuerySet",
+    "CarrierAccount",
+    "CarrierEvent",
     "Channel",
+    "Command",
     "Direction",
+    "Leg",
     "Number",
     "Recording",
     "RefusedCall",
     "State",
+    "StrayEvent",
     "Utterance",
 ]

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from agents.models import AgentVersion
 from tenants.managers import TenantManager, TenantQuerySet
 from tenants.models.base import TenantForeignKey, TenantModel
 
@@ -66,8 +67,11 @@ class Call(TenantModel):
     version = TenantForeignKey(
         "agents.AgentVersion",
         on_delete=models.PROTECT,
+        null=True,
+        blank=True,
         related_name="calls",
         verbose_name=_("agent version"),
+        help_text=_("Empty: refused, there was none that could take it"),
     )
     number = TenantForeignKey(
         "calls.Number",
@@ -90,7 +94,7 @@ class Call(TenantModel):
     direction = models.CharField(
         _("direction"), max_length=16, choices=Direction.choices, default=Direction.INBOUND
     )
-    carrier_id = models.CharField(_("carrier's id"), max_length=64, blank=True)
+    carrier_id = models.CharField(_("carrier's id"), max_length=200, blank=True)
     from_number = models.CharField(_("from"), max_length=100, blank=True)
     to_number = models.CharField(_("to"), max_length=100, blank=True)
     language = models.CharField(_("language"), max_length=16)
@@ -103,6 +107,12 @@ class Call(TenantModel):
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     heartbeat_at = models.DateTimeField(_("last heard of at"), null=True, blank=True)
     end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
+    streams = models.PositiveSmallIntegerField(
+        _("media streams"), default=0, help_text=_("So many have brought its sound so far")
+    )
+    media_lost_at = models.DateTimeField(
+        _("sound lost at"), null=True, blank=True, help_text=_("Set while a new stream is awaited")
+    )
     transfer_to = models.CharField(
         _("transfer to"),
         max_length=16,
@@ -162,6 +172,10 @@ class Call(TenantModel):
                 | Q(answered_at__isnull=False, heartbeat_at__isnull=False),
                 name="calls_call_live_has_a_heartbeat",
             ),
+            models.CheckConstraint(
+                condition=Q(state=State.ENDED) | Q(version__isnull=False),
+                name="calls_call_underway_has_a_version",
+            ),
         ]
         indexes = [
             models.Index(fields=["tenant", "-started_at", "-id"], name="calls_call_by_time"),
@@ -171,6 +185,13 @@ class Call(TenantModel):
                 name="calls_call_unfinished",
             ),
         ]
+
+    def taken_by(self) -> AgentVersion:
+        """The version that has the call. Not for calls that were refused."""
+        version: AgentVersion | None = self.version
+        if version is None:
+            raise ValueError(f"call {self.public_id} was refused, nobody has it")
+        return version
 
     def __str__(self) -> str:
         return f"{self.get_channel_display()} {self.started_at:%Y-%m-%d %H:%M:%S}"

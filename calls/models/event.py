@@ -37,7 +37,7 @@ class CallEvent(TenantOwned):
 
 
 class RefusedCall(models.Model):
-    """A call that nobody answered. Global: mostly no tenant is known, so operators see it."""
+    """A call to a number that nobody has. Global: no tenant is known, so operators see it."""
 
     class Reason(models.TextChoices):
         UNKNOWN_NUMBER = "unknown_number", _("Unknown number")
@@ -47,7 +47,7 @@ class RefusedCall(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     at = models.DateTimeField(_("at"), auto_now_add=True)
     carrier = models.CharField(_("carrier"), max_length=16)
-    carrier_id = models.CharField(_("carrier's id"), max_length=64)
+    carrier_id = models.CharField(_("carrier's id"), max_length=200)
     from_number = models.CharField(_("from"), max_length=100, blank=True)
     to_number = models.CharField(_("to"), max_length=100, blank=True)
     reason = models.CharField(_("reason"), max_length=32, choices=Reason.choices)

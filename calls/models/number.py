@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from calls.models.call import Channel
 from tenants.models.base import TenantForeignKey, TenantModel
 
 
@@ -27,6 +29,22 @@ class Number(TenantModel):
     agent = TenantForeignKey(
         "agents.Agent", on_delete=models.PROTECT, related_name="numbers", verbose_name=_("agent")
     )
+    account = TenantForeignKey(
+        "calls.CarrierAccount",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="numbers",
+        verbose_name=_("carrier account"),
+        help_text=_("Empty: the installation's own account"),
+    )
+    carrier = models.CharField(
+        _("carrier"),
+        max_length=16,
+        choices=[choice for choice in Channel.choices if choice[0] != Channel.BROWSER],
+        default=Channel.TWILIO,
+        help_text=_("Who places calls from this number"),
+    )
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta(TenantModel.Meta):
@@ -42,3 +60,13 @@ class Number(TenantModel):
 
     def __str__(self) -> str:
         return self.e164
+
+    def clean(self) -> None:
+        """A number is at the carrier at which its account is."""
+        if self.account is not None and self.account.carrier != self.carrier:
+            raise ValidationError(
+                {
+                    "carrier": _("This carrier account is at %(carrier)s.")
+                    % {"carrier": self.account.get_carrier_display()}
+                }
+            )

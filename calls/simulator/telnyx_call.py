@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from calls.providers.carriers.telnyx.simulated import PORT
 from calls.simulator.telnyx import Leg, TelnyxCloud
 from calls.simulator.telnyx_stream import TelnyxStream
 
-PORT = 5011  # where a server that is to be telephoned expects Telnyx's API
 _PATIENCE = 15.0  # s that a caller lets it ring
 
 
 class NotAnswered(Exception):
     """The call did not come about; the message says why."""
-
-
-def private_key_of(secret: str) -> Ed25519PrivateKey:
-    """The key of the simulated Telnyx, which only who knows the installation's secret can have."""
-    return Ed25519PrivateKey.from_private_bytes(
-        hashlib.sha256(b"simulated telnyx|" + secret.encode()).digest()
-    )
 
 
 async def ring(cloud: TelnyxCloud, *, to: str, caller: str) -> tuple[Leg, TelnyxStream]:

@@ -25,11 +25,19 @@ class EndReason(StrEnum):
     TAKEN_OVER = "taken_over"  # a member of staff took the call
     STAFF_HUNG_UP = "staff_hung_up"
     VOICEMAIL = "voicemail"  # a machine answered
+    VOICEMAIL_LEFT = "voicemail_left"  # and our message was left on it
 
     # Calls which never had a conversation, and calls that a sweeper closed.
     REFUSED = "refused"
+    REFUSED_BUSY = "refused_busy"  # no line of ours was free, or we were shutting down
+    REFUSED_NO_AGENT = "refused_no_agent"  # switched off, or nothing is published
+    CLOSED = "closed"  # outside the opening hours
+    OUTSIDE_HOURS = "outside_hours"  # we may not call at that time of the called one's day
+    DO_NOT_CALL = "do_not_call"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    UNKNOWN_NUMBER = "unknown_number"
     CANCELLED = "cancelled"
     FAILED = "failed"
     SERVER_LOST = "server_lost"

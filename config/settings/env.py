@@ -115,6 +115,15 @@ class Environment:
         required=True,
         help="Signs sessions and tokens. In development one is drawn and kept in `DATA_DIR`.",
     )
+    SECRETS_KEYS: tuple[str, ...] = variable(
+        kinds.fernet_keys("Fernet keys with commas between them, the newest first"),
+        group=TRUST,
+        secret=True,
+        required=True,
+        help="Encrypt what tenants entrust to us, such as their carriers' keys: the first one "
+        "seals, all of them open (docs/operations.md). In development one is derived from "
+        "`SECRET_KEY`.",
+    )
     ALLOWED_HOSTS: tuple[str, ...] = variable(
         kinds.words("host names with commas between them, such as andrea.example.com"),
         group=TRUST,
@@ -194,6 +203,35 @@ class Environment:
         secret=True,
         help="Its token: requests are checked against it, and calls are transferred with it.",
     )
+    TELNYX_API_KEY: str = variable(
+        kinds.text(),
+        group=CARRIERS,
+        secret=True,
+        help="The Telnyx account whose numbers call Andrea. Tenants may have accounts of their "
+        "own, which are entered in the back office.",
+    )
+    TELNYX_PUBLIC_KEY: str = variable(
+        kinds.text("a key in base64"),
+        group=CARRIERS,
+        secret=True,
+        help="Its public key, against which webhooks are checked.",
+    )
+    TELNYX_CONNECTION_ID: str = variable(
+        kinds.matching(r"[0-9]+", "digits"),
+        group=CARRIERS,
+        help="Its Voice API application.",
+    )
+    TELNYX_MESSAGING_PROFILE_ID: str = variable(
+        kinds.text(),
+        group=CARRIERS,
+        help="Its messaging profile, for WhatsApp numbers without SMS.",
+    )
+    TELNYX_BASE_URL: str = variable(
+        _http,
+        group=CARRIERS,
+        help="Telnyx's address, for all accounts. Unset: `https://api.telnyx.com/v2`; without "
+        "`TELNYX_API_KEY` the simulated Telnyx's on this machine.",
+    )
     PAGE_CALLS_PER_USER: int = variable(
         kinds.integer(1, 1000, "a number of calls"),
         default="3",
@@ -266,6 +304,10 @@ def conflicts(env: Environment, *, production: bool) -> Iterator[Fault]:
     """Values that are each right and do not fit together, or not into production."""
     if env.TWILIO_ACCOUNT_SID and not env.TWILIO_AUTH_TOKEN:
         yield Fault("TWILIO_AUTH_TOKEN", "", "is needed with TWILIO_ACCOUNT_SID")
+    if env.TELNYX_API_KEY:
+        for name in ("TELNYX_PUBLIC_KEY", "TELNYX_CONNECTION_ID"):
+            if not getattr(env, name):
+                yield Fault(name, "", "is needed with TELNYX_API_KEY")
     if env.AZURE_SPEECH_KEY and not (env.AZURE_SPEECH_REGION or env.AZURE_SPEECH_HOST):
         yield Fault("AZURE_SPEECH_REGION", "", "is needed with AZURE_SPEECH_KEY")
     if production:

@@ -20,4 +20,4 @@ WHITENOISE_AUTOREFRESH = True
 MEDIA_ROOT = DATA_DIR / "test-media"
 # No test reaches a vendor, whatever keys its machine has.
 SPEECH_CREDENTIALS = Credentials()
-GROQ_API_KEY = TWILIO_ACCOUNT_SID = TWILIO_AUTH_TOKEN = ""
+GROQ_API_KEY = TWILIO_ACCOUNT_SID = TWILIO_AUTH_TOKEN = TELNYX_API_KEY = ""

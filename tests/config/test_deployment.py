@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILLED_IN = {
     "PUBLIC_BASE_URL": "https://andrea.example.com",
     "SECRET_KEY": "qwertyuiopasdfghjklzxcvbnm0123456789QWERTYUIOPASDFGH",
+    "SECRETS_KEYS": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
     "EMAIL_URL": "smtp://mail.example.com",
     "POSTGRES_PASSWORD": "superuser-pw",
     "POSTGRES_OWNER_PASSWORD": "owner-pw",
@@ -156,6 +157,7 @@ def with_secrets(services) -> dict[str, Any]:
 def test_every_secret_may_come_from_a_file(with_secrets, name, tmp_path):
     contents = {
         "secret_key": FILLED_IN["SECRET_KEY"],
+        "secrets_keys": FILLED_IN["SECRETS_KEYS"],
         "email_url": FILLED_IN["EMAIL_URL"],
         "database_url": "postgresql://andrea_app:app-pw@postgres:5432/andrea",
         "database_owner_url": "postgresql://andrea_owner:owner-pw@postgres:5432/andrea",
@@ -179,7 +181,7 @@ def test_without_its_secrets_a_container_refuses_to_start(name, tmp_path):
     given = interpolated(composition["services"][name]["environment"], without)
     given = {key: str(value) for key, value in given.items()}
     _, _, faults = load(Environment, given, tmp_path / "none", production=True)
-    assert {"SECRET_KEY", "EMAIL_URL"} <= {fault.name for fault in faults}
+    assert {"SECRET_KEY", "SECRETS_KEYS", "EMAIL_URL"} <= {fault.name for fault in faults}
 
 
 @pytest.mark.parametrize("from_files", [False, True])

@@ -12,6 +12,7 @@ GOOD = {
     "DATABASE_URL": "postgresql://app:pw@db/andrea",
     "REDIS_URL": "redis://redis:6379/0",
     "SECRET_KEY": "qwertyuiopasdfghjklzxcvbnm0123456789QWERTYUIOPASDFGH",
+    "SECRETS_KEYS": "c2VhbGluZy1rZXktb2YtdGhlLXRlc3RzLTMyLWJ5dGU=",
     "EMAIL_URL": "smtp://mail.example.com",
 }
 
@@ -119,7 +120,8 @@ def test_production_accepts_what_is_fit_for_it(tmp_path):
 
 def test_production_names_everything_that_is_missing(tmp_path):
     _, _, faults = read({}, tmp_path, production=True)
-    required = {"PUBLIC_BASE_URL", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "EMAIL_URL"}
+    required = {"PUBLIC_BASE_URL", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRETS_KEYS"}
+    required |= {"EMAIL_URL"}
     assert {fault.name for fault in faults} == required
 
 
@@ -129,6 +131,7 @@ def test_production_names_everything_that_is_missing(tmp_path):
         ("DEBUG", "true"),
         ("SECRET_KEY", "short"),
         ("SECRET_KEY", "a" * 80),
+        ("SECRETS_KEYS", "too-short"),
         ("ALLOWED_HOSTS", "good.example,*"),
         ("ALLOWED_HOSTS", "*.example.com"),
         ("PUBLIC_BASE_URL", "http://andrea.example.com"),

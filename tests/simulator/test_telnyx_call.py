@@ -7,9 +7,10 @@ import uuid
 import pytest
 
 from calls.providers.carriers.signals import Ended, Ringing
+from calls.providers.carriers.telnyx.simulated import private_key_of
 from calls.simulator.line import FarEnd
 from calls.simulator.telnyx import TelnyxCloud
-from calls.simulator.telnyx_call import NotAnswered, on_the_phone, private_key_of, ring
+from calls.simulator.telnyx_call import NotAnswered, on_the_phone, ring
 from tests.providers.carriers.telnyx_office import an_office
 
 

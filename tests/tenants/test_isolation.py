@@ -24,6 +24,7 @@ OUR_APPS = {"tenants", "agents", "calls", "dashboard"}
 GLOBAL_MODELS = {
     "tenants.Tenant": "says that a tenant exists, and nothing of what it holds",
     "tenants.User": "a person may work for several tenants",
+    "calls.StrayEvent": "a carrier's event that leads to no tenant",
     "calls.RefusedCall": "a call to a number that belongs to nobody has no tenant",
 }
 MODELS = [pytest.param(model, id=model._meta.label) for model in tenant_models()]

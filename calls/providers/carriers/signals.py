@@ -6,9 +6,11 @@ come late and in any order; `calls.providers.carriers.legs` makes one picture ou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class EndCause(StrEnum):
@@ -46,6 +48,29 @@ class MessageState(StrEnum):
     DELIVERED = "delivered"
     READ = "read"
     FAILED = "failed"
+
+
+class MalformedEvent(Exception):
+    """What came under a carrier's signature is not what its protocol promises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What a carrier sent, with its identity and nothing made of it yet.
+
+    `kind` says by which rules `payload` is read; `account` is the carrier's name for ours, and
+    `leg` for the telephone connection (empty for messages). `session` joins the legs of one
+    call, for carriers that have such an id. `at` is the carrier's clock, or ours where it tells
+    no time.
+    """
+
+    event_id: str
+    kind: str
+    account: str
+    leg: str
+    at: datetime
+    payload: Mapping[str, Any]
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

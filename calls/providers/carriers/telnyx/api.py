@@ -18,6 +18,7 @@ from calls.providers.carriers.port import (
     OutgoingMessage,
     StreamTarget,
 )
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.telnyx.client import BASE_URL, NAME, Pace, TelnyxClient
 from calls.providers.carriers.telnyx.context import (
     CODEC_PARAMETER,
@@ -31,7 +32,6 @@ from calls.providers.carriers.telnyx.farewell import Farewell
 from calls.providers.carriers.telnyx.health import application_problems, not_an_application
 from calls.providers.carriers.telnyx.outgoing import body_of, path_of
 from calls.providers.carriers.telnyx.recordings import Recordings
-from calls.providers.carriers.telnyx.steps import Step
 from calls.providers.carriers.telnyx.voices import voice_for
 
 # What `answer` can ask for: it has no field for a sampling rate, which L16 would need.

@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
+from calls.providers.carriers.signals import MalformedEvent
 from calls.providers.carriers.telnyx.context import unpack
 
 
-class MalformedWebhook(ValueError):
+class MalformedWebhook(MalformedEvent, ValueError):
     """A webhook that is not as Telnyx documents it; `field` names the part that is wrong."""
 
     def __init__(self, field: str, problem: str) -> None:

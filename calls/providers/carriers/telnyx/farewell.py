@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.telnyx.context import pack
 from calls.providers.carriers.telnyx.events import Event
-from calls.providers.carriers.telnyx.steps import Step
 
 _MARK = "farewell"
 

@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Any
 
 from calls.providers.carriers.signals import EndCause, HandoverEnded
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.telnyx.context import HandoverContext, Stage
 from calls.providers.carriers.telnyx.events import Event
-from calls.providers.carriers.telnyx.steps import Step
 from calls.providers.carriers.telnyx.voices import voice_for
 
 ACCEPT_KEY = "1"

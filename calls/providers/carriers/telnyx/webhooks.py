@@ -23,6 +23,8 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+from calls.providers.carriers.signals import Event as StoredEvent
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.telnyx import farewell, transfer
 from calls.providers.carriers.telnyx.context import Carried, HandoverContext
 from calls.providers.carriers.telnyx.events import (
@@ -33,7 +35,6 @@ from calls.providers.carriers.telnyx.events import (
 )
 from calls.providers.carriers.telnyx.messages import MESSAGE_READERS
 from calls.providers.carriers.telnyx.signature import NotSigned, verify
-from calls.providers.carriers.telnyx.steps import Step
 
 __all__ = [
     "MalformedWebhook",
@@ -80,20 +81,48 @@ _ANSWERERS = {
 }
 
 
-def read(body: bytes) -> list[Signal]:
-    """The signals of a verified webhook; none for what does not concern us.
+def event(body: bytes) -> StoredEvent:
+    """A verified webhook with its identity, as it is stored. Raises MalformedWebhook."""
+    told = read_event(body)
+    return StoredEvent(
+        event_id=told.id,
+        kind=told.kind,
+        account=told.text("connection_id") or told.text("messaging_profile_id"),
+        leg=told.leg,
+        session=told.session,
+        at=told.at,
+        payload=told.payload,
+    )
+
+
+def signals(stored: StoredEvent) -> list[Signal]:
+    """What an event says; nothing where it does not concern us.
 
     Raises MalformedWebhook, which names the field.
     """
-    event = read_event(body)
-    reader = _READERS.get(event.kind)
-    return reader(event) if reader else []
+    told = _as_told(stored)
+    reader = _READERS.get(told.kind)
+    return reader(told) if reader else []
+
+
+def steps(stored: StoredEvent) -> tuple[Step, ...]:
+    """The commands that an event calls for by itself: in a warm transfer, around a last word."""
+    told = _as_told(stored)
+    return transfer.next_steps(told) + farewell.next_steps(told)
+
+
+def _as_told(stored: StoredEvent) -> Event:
+    return Event(stored.kind, stored.event_id, stored.at, stored.payload)
+
+
+def read(body: bytes) -> list[Signal]:
+    """The signals of a webhook's body. Raises MalformedWebhook."""
+    return signals(event(body))
 
 
 def follow_ups(body: bytes) -> tuple[Step, ...]:
-    """The commands that a webhook calls for by itself: in a warm transfer, around a last word."""
-    event = read_event(body)
-    return transfer.next_steps(event) + farewell.next_steps(event)
+    """The commands that a webhook's body calls for. Raises MalformedWebhook."""
+    return steps(event(body))
 
 
 def claimed_account(body: bytes) -> str:

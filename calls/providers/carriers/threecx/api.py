@@ -72,7 +72,7 @@ class ThreeCxApi:
             raise _cannot(Capability.MACHINE_DETECTION)
         return (await self.control.make_call(dial.to_number, dial.ring_seconds)).leg
 
-    async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:  # noqa: ARG002
+    async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """Pick up. A route point may have done that by itself, which is no error."""
         try:
             await self.control.act(leg, "answer", {})
@@ -80,7 +80,7 @@ class ThreeCxApi:
             if (await self.control.own(leg)).status != CONNECTED:
                 raise
 
-    async def reattach(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:  # noqa: ARG002
+    async def reattach(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """See that the leg is there: its sound is fetched by us, with `Streams.open`."""
         if (await self.control.own(leg)).status != CONNECTED:
             raise BadRequest(NAME, f"{leg} is not connected, so it has no sound")
@@ -98,19 +98,19 @@ class ThreeCxApi:
         await self.hang_up(leg, command_id)
 
     async def say_and_hang_up(
-        self, leg: str, text: str, language: str, command_id: uuid.UUID,  # noqa: ARG002
+        self, leg: str, text: str, language: str, command_id: uuid.UUID,
     ) -> None:  # fmt: skip
         """The PBX has no voice."""
         raise Unsupported(NAME, "a 3CX has no voice to say a last word with")
 
-    async def hang_up(self, leg: str, command_id: uuid.UUID) -> None:  # noqa: ARG002
+    async def hang_up(self, leg: str, command_id: uuid.UUID) -> None:
         """End a leg."""
         try:
             await self.control.act(leg, "drop", {})
         except LegGone:
             return
 
-    async def send_dtmf(self, leg: str, keys: str, command_id: uuid.UUID) -> None:  # noqa: ARG002
+    async def send_dtmf(self, leg: str, keys: str, command_id: uuid.UUID) -> None:
         """No action for keys is documented: the media stream sends them as tones."""
         raise Unsupported(NAME, "a 3CX presses no keys; send them as tones in the call's sound")
 
@@ -189,7 +189,7 @@ class ThreeCxApi:
         """A PBX sends no messages."""
         raise _cannot(Capability(message.kind))
 
-    def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:  # noqa: ARG002
+    def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
         """Calls are recorded on our side; this API has no recordings."""
         raise _cannot(Capability.RECORDING)
 

@@ -1,0 +1,36 @@
+"""The addresses that carriers are told, and the tokens that go with them."""
+
+from __future__ import annotations
+
+import uuid
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.urls import reverse
+
+from calls.providers.carriers.port import StreamTarget
+from calls.tokens import stream_token
+
+MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
+TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
+
+
+def public_url(path: str) -> str:
+    """The address under which a carrier reaches this path."""
+    return f"{settings.PUBLIC_BASE_URL.rstrip('/')}{path}"
+
+
+def media_url(carrier: str) -> str:
+    """The address of our media socket for this carrier."""
+    url = urlsplit(public_url(MEDIA_PATH.format(carrier=carrier)))
+    return url._replace(scheme="ws" if url.scheme == "http" else "wss").geturl()
+
+
+def stream_target(carrier: str, call_id: uuid.UUID) -> StreamTarget:
+    """Where this call's sound is to be brought, with a token that opens one stream."""
+    return StreamTarget(media_url(carrier), {TOKEN_PARAMETER: stream_token(call_id)})
+
+
+def action_url(name: str, call_id: uuid.UUID) -> str:
+    """The address of one of our webhooks about one call."""
+    return public_url(reverse(f"calls:{name}", args=[call_id]))

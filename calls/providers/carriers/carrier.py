@@ -1,0 +1,63 @@
+"""What the rest of the product knows of a carrier: one record, which its folder makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from calls.providers.carriers.port import Capability, CarrierApi
+from calls.providers.carriers.signals import Event, Signal
+from calls.providers.carriers.steps import Step
+
+
+class NotAuthentic(Exception):
+    """A request that its carrier did not sign, or not now. The message says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A request as it came. `kind` is the last part of the address, for carriers that have many.
+
+    `url` is the public address that was signed; `body` is exactly what was received.
+    """
+
+    kind: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    form: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the two sides reach each other: the carrier's API, and our webhooks."""
+
+    api_url: str = ""
+    webhook_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """One carrier.
+
+    `credentials` validates what is entered and says what is wrong with it; `external_id` is the
+    carrier's own name for the account. `verify` raises NotAuthentic; `event` reads a verified
+    request's identity, `signals` what a stored event says and `steps` what it calls for by
+    itself; they raise MalformedEvent. A carrier that `answers_inline` is told what to do in the
+    answer to its own request; the others get commands.
+    """
+
+    name: str
+    title: str
+    capabilities: frozenset[Capability]
+    credentials: type[BaseModel]
+    external_id: Callable[[Any], str]
+    connect: Callable[[Any, Site], CarrierApi]
+    verify: Callable[[Webhook, Any, float], None]
+    event: Callable[[Webhook, float], Event]
+    signals: Callable[[Event], list[Signal]]
+    steps: Callable[[Event], tuple[Step, ...]] = lambda _event: ()
+    answers_inline: bool = False

@@ -1,0 +1,23 @@
+"""The carriers there are: one record each, everything behind it in the carrier's own folder."""
+
+from __future__ import annotations
+
+from calls.providers.carriers.carrier import Carrier
+from calls.providers.carriers.telnyx.carrier import CARRIER as TELNYX
+
+CARRIERS: tuple[Carrier, ...] = (TELNYX,)
+_BY_NAME = {entry.name: entry for entry in CARRIERS}
+
+
+class UnknownCarrier(LookupError):
+    """No carrier of that name is built in."""
+
+
+def carrier(name: str) -> Carrier:
+    """The carrier's record. Raises UnknownCarrier."""
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        raise UnknownCarrier(
+            f"There is no carrier {name!r}; there are {sorted(_BY_NAME)}."
+        ) from None

@@ -1,0 +1,208 @@
+"""Twilio's callbacks, as twilio.md has them, and as nobody should send them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from calls.providers.carriers.legs import LegState, picture
+from calls.providers.carriers.signals import (
+    Answered,
+    Answerer,
+    Detected,
+    EndCause,
+    Ended,
+    Event,
+    HandoverEnded,
+    MalformedEvent,
+    MessageKind,
+    MessageMoved,
+    MessageReceived,
+    MessageState,
+    RecordingFailed,
+    RecordingReady,
+    Ringing,
+    StreamStarted,
+    StreamStopped,
+)
+from calls.providers.carriers.twilio.events import Kind, event, signals
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+CALL = {"CallSid": "CA" + "1" * 32, "AccountSid": "AC" + "2" * 32}
+NUMBERS = {"From": "+525512345678", "To": "+525587654321"}
+
+
+def told(kind: Kind, **form: str) -> Event:
+    return event(kind, {**CALL, **form}, now=NOW)
+
+
+def test_an_incoming_call_rings() -> None:
+    (signal,) = signals(told(Kind.INCOMING_CALL, **NUMBERS))
+    assert isinstance(signal, Ringing)
+    assert (signal.incoming, signal.from_number, signal.leg) == (
+        True, NUMBERS["From"], CALL["CallSid"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        ("completed", EndCause.COMPLETED),
+        ("busy", EndCause.BUSY),
+        ("no-answer", EndCause.NO_ANSWER),
+        ("canceled", EndCause.CANCELLED),
+        ("failed", EndCause.FAILED),
+    ],
+)
+def test_each_last_status_is_an_end_with_its_cause(status: str, cause: EndCause) -> None:
+    (signal,) = signals(told(Kind.CALL_STATUS, CallStatus=status, SequenceNumber="3"))
+    assert isinstance(signal, Ended)
+    assert (signal.cause, signal.order) == (cause, 3)
+
+
+@pytest.mark.parametrize("status", ["queued", "initiated", "something-new", ""])
+def test_a_status_that_changes_nothing_says_nothing(status: str) -> None:
+    assert signals(told(Kind.CALL_STATUS, CallStatus=status, SequenceNumber="0")) == []
+
+
+def test_shuffled_and_doubled_status_callbacks_end_in_the_same_picture() -> None:
+    statuses = ["initiated", "ringing", "in-progress", "completed"]
+    events = [
+        told(Kind.CALL_STATUS, CallStatus=status, SequenceNumber=str(number))
+        for number, status in enumerate(statuses)
+    ]
+    seen = picture(signal for told_ in [*reversed(events), *events] for signal in signals(told_))
+    assert (seen.state, seen.cause) == (LegState.ENDED, EndCause.COMPLETED)
+
+
+def test_the_carriers_time_is_taken_where_it_tells_one() -> None:
+    dated = told(Kind.CALL_STATUS, Timestamp="Fri, 20 Nov 2026 09:59:58 +0000", CallStatus="busy")
+    assert dated.at == datetime(2026, 11, 20, 9, 59, 58, tzinfo=UTC)
+    assert told(Kind.CALL_STATUS, Timestamp="yesterday", CallStatus="busy").at == NOW
+
+
+@pytest.mark.parametrize(
+    ("said", "answerer", "may_speak"),
+    [
+        ("human", Answerer.HUMAN, False),
+        ("machine_start", Answerer.MACHINE, False),
+        ("machine_end_beep", Answerer.MACHINE, True),
+        ("machine_end_silence", Answerer.MACHINE, True),
+        ("fax", Answerer.FAX, False),
+        ("unknown", Answerer.UNKNOWN, False),
+        ("a-new-word", Answerer.UNKNOWN, False),
+    ],
+)
+def test_who_picked_up(said: str, answerer: Answerer, may_speak: bool) -> None:
+    (signal,) = signals(told(Kind.MACHINE, AnsweredBy=said))
+    assert isinstance(signal, Detected)
+    assert (signal.answerer, signal.may_speak) == (answerer, may_speak)
+
+
+def test_synchronous_detection_comes_with_the_status() -> None:
+    found = signals(
+        told(Kind.CALL_STATUS, CallStatus="in-progress", SequenceNumber="2", AnsweredBy="human")
+    )
+    assert [type(signal) for signal in found] == [Detected, Answered]
+    assert len({signal.event_id for signal in found}) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "reached", "cause"),
+    [
+        ("completed", True, EndCause.COMPLETED),
+        ("answered", True, EndCause.COMPLETED),
+        ("busy", False, EndCause.BUSY),
+        ("no-answer", False, EndCause.NO_ANSWER),
+        ("failed", False, EndCause.FAILED),
+        ("", False, EndCause.FAILED),
+    ],
+)
+def test_what_became_of_dialling_a_person(status: str, reached: bool, cause: EndCause) -> None:
+    (signal,) = signals(told(Kind.DIALLED, DialCallStatus=status, DialCallSid="CA9"))
+    assert isinstance(signal, HandoverEnded)
+    assert (signal.reached, signal.cause, signal.person_leg) == (reached, cause, "CA9")
+
+
+def test_a_stream_begins_ends_and_fails() -> None:
+    (started,) = signals(told(Kind.STREAM, StreamSid="MZ1", StreamEvent="stream-started"))
+    (stopped,) = signals(told(Kind.STREAM, StreamSid="MZ1", StreamEvent="stream-stopped"))
+    (failed,) = signals(
+        told(Kind.STREAM, StreamSid="MZ1", StreamEvent="stream-error", StreamError="31920")
+    )
+    assert isinstance(started, StreamStarted)
+    assert isinstance(stopped, StreamStopped)
+    assert stopped.failure == ""
+    assert isinstance(failed, StreamStopped)
+    assert failed.failure == "31920"
+
+
+def test_a_recording_is_ready_or_never_will_be() -> None:
+    base = {"RecordingSid": "RE1", "RecordingUrl": "https://api.example/RE1"}
+    (ready,) = signals(
+        told(
+            Kind.RECORDING,
+            **base,
+            RecordingStatus="completed",
+            RecordingChannels="2",
+            RecordingDuration="17",
+        )
+    )
+    (absent,) = signals(told(Kind.RECORDING, **base, RecordingStatus="absent"))
+    assert isinstance(ready, RecordingReady)
+    assert (ready.url, ready.channels, ready.seconds) == (base["RecordingUrl"], 2, 17.0)
+    assert isinstance(absent, RecordingFailed)
+    assert signals(told(Kind.RECORDING, **base, RecordingStatus="in-progress")) == []
+
+
+def test_a_whatsapp_message_with_a_picture() -> None:
+    (signal,) = signals(
+        event(
+            Kind.MESSAGE,
+            {
+                "MessageSid": "SM1",
+                "From": "whatsapp:+525512345678",
+                "To": "whatsapp:+525587654321",
+                "Body": "¿Abren mañana?",
+                "NumMedia": "1",
+                "MediaUrl0": "https://api.example/ME1",
+                "ProfileName": "María",
+            },
+            now=NOW,
+        )
+    )
+    assert isinstance(signal, MessageReceived)
+    assert (signal.kind, signal.from_number, signal.to_number) == (
+        MessageKind.WHATSAPP, "+525512345678", "+525587654321",
+    )  # fmt: skip
+    assert signal.media == ("https://api.example/ME1",)
+    assert signal.leg == ""
+
+
+@pytest.mark.parametrize("count", ["", "-3", "1e99", "many", "nan", "999999"])
+def test_a_hostile_count_of_pictures_is_survived(count: str) -> None:
+    (signal,) = signals(told(Kind.MESSAGE, MessageSid="SM1", NumMedia=count, **NUMBERS))
+    assert isinstance(signal, MessageReceived)
+    assert signal.media == ()
+
+
+def test_a_failed_message_says_why() -> None:
+    (signal,) = signals(
+        told(Kind.MESSAGE_STATUS, MessageSid="SM1", MessageStatus="undelivered", ErrorCode="30003")
+    )
+    assert isinstance(signal, MessageMoved)
+    assert (signal.state, signal.error) == (MessageState.FAILED, "30003")
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_callback_without_its_id_is_refused(kind: Kind) -> None:
+    with pytest.raises(MalformedEvent, match="without"):
+        event(kind, {"From": "+1"}, now=NOW)
+
+
+def test_two_callbacks_of_one_call_have_two_ids_and_a_repeated_one_has_the_same() -> None:
+    first = told(Kind.CALL_STATUS, CallStatus="ringing", SequenceNumber="1")
+    again = told(Kind.CALL_STATUS, CallStatus="ringing", SequenceNumber="1")
+    other = told(Kind.CALL_STATUS, CallStatus="in-progress", SequenceNumber="2")
+    assert first.event_id == again.event_id != other.event_id
