@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.utils import timezone
 
-from agents.selectors import published_version
 from calls import spoken
 from calls.models import Call, Number, RefusedCall, State
+from calls.routing import NoPublishedAgent, route
 from calls.rows import Closing
 from calls.services.calls import call_close
-from calls.services.intake import NoPublishedAgent, Ring, call_announce, call_refuse
+from calls.services.intake import Ring, call_announce, call_refuse
 from calls.voice.end_reasons import EndReason
 from tenants.db import tenant_by_key, tenant_transaction
 
@@ -74,18 +74,19 @@ def receive(ring: Ring, *, accepting: bool) -> Welcome | Refusal:
 
 
 def _number(e164: str) -> Number:
-    number: Number = Number.objects.select_related("tenant", "agent").get(e164=e164)
-    if not (number.is_active and number.agent.is_active and number.tenant.is_active):
-        raise NoPublishedAgent(f"number {e164}, its agent or its tenant is switched off")
+    number: Number = Number.objects.select_related("tenant", "agent", "rule").get(e164=e164)
+    if not (number.is_active and number.tenant.is_active):
+        raise NoPublishedAgent(f"number {e164} or its tenant is switched off")
     return number
 
 
 def _language_of(tenant_id: int, e164: str) -> str:
     """What is spoken behind the number; empty where nobody is."""
     with tenant_transaction(tenant_id):
-        number = Number.objects.select_related("agent").get(e164=e164)
-        version = published_version(number.agent)
-        return version.language if version is not None else ""
+        try:
+            return route(_number(e164), "", timezone.now()).version.language
+        except NoPublishedAgent:
+            return ""
 
 
 def _refuse(

@@ -29,4 +29,6 @@ async def prepare_greeting(tenant_id: int, public_id: uuid.UUID) -> None:
 def _opening(public_id: uuid.UUID) -> Opening:
     warm_up()
     call = Call.objects.select_related("version").get(public_id=public_id)
-    return opening_of(call.taken_by(), channel_of(call), call.language, SAMPLE_RATE)
+    return opening_of(
+        call.taken_by(), channel_of(call), call.language, SAMPLE_RATE, greeting=call.greeting
+    )

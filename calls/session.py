@@ -295,7 +295,9 @@ class StoredCall:
 
 def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:
     """What the call's own version makes of it, and where it is recorded."""
-    setup = load(call.taken_by(), channel_of(call), call.language, sample_rate)
+    setup = load(
+        call.taken_by(), channel_of(call), call.language, sample_rate, greeting=call.greeting
+    )
     if not setup.opening.profile.advanced.recording:
         return setup, None
     path = recording_path(call)

@@ -64,10 +64,12 @@ class Setup:
     mind: Mind
 
 
-def load(version: AgentVersion, channel: Channel, language: str, sample_rate: int) -> Setup:
+def load(
+    version: AgentVersion, channel: Channel, language: str, sample_rate: int, *, greeting: str = ""
+) -> Setup:
     """Read all that the version needs to take a call. Inside its tenant; not on the loop."""
     warm_up()
-    opening = opening_of(version, channel, language, sample_rate)
+    opening = opening_of(version, channel, language, sample_rate, greeting=greeting)
     profile = opening.profile
     keyterms, sentences = recognition_hints(version, opening.language)
     return Setup(
@@ -83,17 +85,19 @@ def channel_of(call: Call) -> Channel:
     return cast(Channel, call.channel)  # TextChoices and the profile's Literal name the same
 
 
-def opening_of(version: AgentVersion, channel: Channel, language: str, sample_rate: int) -> Opening:
+def opening_of(
+    version: AgentVersion, channel: Channel, language: str, sample_rate: int, *, greeting: str = ""
+) -> Opening:
     """How the version begins a call. Reads a file the first time: not for the event loop.
 
-    It speaks `language` if it can, and else its own.
+    It speaks `language` if it can, and else its own. A `greeting` goes before its own.
     """
     spoken = language if language in version.languages else version.language
     profile = version.profile(channel)
     phrases = replace(Phrases.for_language(spoken), apology_pcm=apology_pcm(spoken, sample_rate))
     if idle := profile.advanced.idle_messages:
         phrases = replace(phrases, away_prompts=tuple(idle))
-    return Opening(profile, spoken, version.greeting_in(spoken), phrases)
+    return Opening(profile, spoken, greeting or version.greeting_in(spoken), phrases)
 
 
 def credentials() -> Credentials:

@@ -20,6 +20,8 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
             "calls.Call": "call",
             "calls.Recording": "graphic_eq",
             "calls.Number": "dialpad",
+            "calls.RoutingRule": "alt_route",
+            "calls.OpeningHours": "schedule",
             "calls.CarrierAccount": "cell_tower",
             "calls.RefusedCall": "phone_disabled",
             "calls.StrayEvent": "help_center",

@@ -7,36 +7,42 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
-from agents.models import AgentVersion
+from agents.models import Agent, AgentVersion
 from tenants.models import TenantOwned, User
 
 _numbers = itertools.count(1)
 
 
-def _special() -> dict[str, Callable[[], dict[str, Any]]]:
+def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]]:
     """Per model, values that its constraints want and its field types do not show."""
     return {
+        "calls.number": lambda: {
+            "e164": f"+52555{next(_numbers):07d}",
+            "agent": None if "rule_id" in given else make_row(Agent),  # one of the two
+        },
+        "calls.openinginterval": lambda: {"weekday": 0},
+        "calls.routingchoice": lambda: {"caller_prefix": f"+52{next(_numbers)}"},
         "agents.agentversion": lambda: {"languages": ["es"]},
         "calls.call": lambda: {"version": make_row(AgentVersion)},
         "calls.carrieraccount": lambda: {
             "carrier": "telnyx",
             "external_id": str(next(_numbers)),
         },
-        "calls.number": lambda: {"e164": f"+52555{next(_numbers):07d}"},
         "tenants.apikey": lambda: {"prefix": f"{next(_numbers):012x}", "secret_hash": "0" * 64},
     }
 
 
 def build_row(model: type[TenantOwned], **given: Any) -> Any:
     """A valid unsaved row in the current tenant; rows that it needs are saved."""
-    values = {**_special().get(model._meta.label_lower, dict)(), **given}
+    values = {**_special(given).get(model._meta.label_lower, dict)(), **given}
     for field in model._meta.local_concrete_fields:
         if field.name not in values and field.attname not in values and _wants_value(field):
             values[field.name] = _value(field)
@@ -91,6 +97,8 @@ _BY_TYPE: list[tuple[type[models.Field[Any, Any]], Callable[[], Any]]] = [
     (models.IntegerField, lambda: next(_numbers)),
     (models.FloatField, lambda: float(next(_numbers))),
     (models.DateTimeField, timezone.now),
+    (models.DateField, lambda: date(2026, 1, 1) + timedelta(days=next(_numbers))),
+    (models.TimeField, lambda: time(9)),
     (models.UUIDField, uuid.uuid4),
     (models.JSONField, dict),
 ]

@@ -5,9 +5,11 @@ from calls.models.call import Call, CallQuerySet, Channel, Direction, State
 from calls.models.carrier_event import CarrierEvent, StrayEvent
 from calls.models.command import Command
 from calls.models.event import CallEvent, RefusedCall
+from calls.models.hours import Holiday, OpeningHours, OpeningInterval
 from calls.models.leg import Leg
 from calls.models.number import Number
 from calls.models.recording import Recording
+from calls.models.routing import RoutingChoice, RoutingReason, RoutingRule
 from calls.models.utterance import Utterance
 
 __all__ = [
@@ -19,10 +21,16 @@ __all__ = [
     "Channel",
     "Command",
     "Direction",
+    "Holiday",
     "Leg",
     "Number",
+    "OpeningHours",
+    "OpeningInterval",
     "Recording",
     "RefusedCall",
+    "RoutingChoice",
+    "RoutingReason",
+    "RoutingRule",
     "State",
     "StrayEvent",
     "Utterance",

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import AgentVersion
+from calls.models.routing import RoutingReason
 from tenants.managers import TenantManager, TenantQuerySet
 from tenants.models.base import TenantForeignKey, TenantModel
 
@@ -98,6 +99,12 @@ class Call(TenantModel):
     from_number = models.CharField(_("from"), max_length=100, blank=True)
     to_number = models.CharField(_("to"), max_length=100, blank=True)
     language = models.CharField(_("language"), max_length=16)
+    routing = models.CharField(
+        _("routed by"), max_length=16, choices=RoutingReason.choices, blank=True
+    )
+    greeting = models.TextField(
+        _("greeting"), blank=True, help_text=_("What is said first instead of the agent's own")
+    )
 
     state = models.CharField(
         _("state"), max_length=16, choices=State.choices, default=State.RINGING

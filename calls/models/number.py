@@ -1,33 +1,44 @@
-"""A telephone number and the agent who answers it."""
+"""A telephone number and who answers it."""
 
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from calls.models.call import Channel
+from calls.models.fields import E164Field, is_e164
 from tenants.models.base import TenantForeignKey, TenantModel
 
 
 class Number(TenantModel):
-    """One line. A number leads to one tenant, so it is unique over all of them."""
+    """One line. A number leads to one tenant, so it is unique over all of them.
 
-    e164 = models.CharField(
+    Either an agent answers it, or a rule says who does (`calls.routing`).
+    """
+
+    e164 = E164Field(
         _("number"),
-        max_length=16,
         unique=True,
-        validators=[
-            RegexValidator(
-                r"^\+[1-9]\d{6,14}$",
-                _("Write the number as +, country code and digits: +525512345678."),
-            )
-        ],
+        help_text=_("With + and country code: +52 55 1234 5678"),
     )
     label = models.CharField(_("label"), max_length=100, blank=True)
     agent = TenantForeignKey(
-        "agents.Agent", on_delete=models.PROTECT, related_name="numbers", verbose_name=_("agent")
+        "agents.Agent",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="numbers",
+        verbose_name=_("agent"),
+    )
+    rule = TenantForeignKey(
+        "calls.RoutingRule",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="numbers",
+        verbose_name=_("routing rule"),
     )
     account = TenantForeignKey(
         "calls.CarrierAccount",
@@ -52,14 +63,17 @@ class Number(TenantModel):
         verbose_name_plural = _("numbers")
         ordering = ["e164"]
         constraints = [
+            models.CheckConstraint(condition=is_e164("e164"), name="calls_number_is_e164"),
             models.CheckConstraint(
-                condition=models.Q(e164__regex=r"^\+[1-9][0-9]{6,14}$"),
-                name="calls_number_is_e164",
-            )
+                condition=Q(agent__isnull=False, rule__isnull=True)
+                | Q(agent__isnull=True, rule__isnull=False),
+                name="calls_number_has_one_answer",
+                violation_error_message=_("Choose an agent or a routing rule, one of the two."),
+            ),
         ]
 
     def __str__(self) -> str:
-        return self.e164
+        return str(self.e164)
 
     def clean(self) -> None:
         """A number is at the carrier at which its account is."""

@@ -54,9 +54,9 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
 
 
 def call_hand_over(*, call: Call, version: AgentVersion) -> None:
-    """Another agent goes on with the call: from now on it is that one's."""
-    call.agent, call.version = version.agent, version
-    call.save(update_fields=["agent", "version", "updated_at"])
+    """Another agent goes on with the call, with a greeting of its own: it is that one's now."""
+    call.agent, call.version, call.greeting = version.agent, version, ""
+    call.save(update_fields=["agent", "version", "greeting", "updated_at"])
 
 
 def calls_alive(*, call_ids: Sequence[int]) -> None:

@@ -14,13 +14,10 @@ from agents.models import Agent, AgentVersion
 from agents.selectors import published_version
 from calls import spoken
 from calls.models import Call, Channel, Number, RefusedCall, State
+from calls.routing import NoPublishedAgent, route
 from calls.services.calls import LOST_AFTER
 from calls.tokens import STREAM_SECONDS
 from tenants.models import User
-
-
-class NoPublishedAgent(Exception):
-    """The agent has no published version, or is switched off."""
 
 
 class AlreadyAnswered(Exception):
@@ -63,19 +60,23 @@ def call_announce(*, number: Number, ring: Ring) -> Call:
 
 
 def _create_announced(number: Number, ring: Ring) -> Call:
-    version = _version_to_answer(number.agent)
+    now = timezone.now()
+    found = route(number, ring.from_number, now)
+    language = language_for(found.version, caller=ring.from_number)
     try:
         with transaction.atomic():
             created: Call = Call.objects.create(
-                agent=number.agent,
-                version=version,
+                agent=found.agent,
+                version=found.version,
                 number=number,
                 channel=ring.carrier,
                 carrier_id=ring.carrier_id,
                 from_number=ring.from_number,
                 to_number=ring.to_number,
-                language=_language_for(version, caller=ring.from_number),
-                started_at=timezone.now(),
+                language=language,
+                routing=found.reason,
+                greeting=found.greeting_in(language),
+                started_at=now,
             )
     except IntegrityError:  # the same announcement, at the same time
         created = Call.objects.get(channel=ring.carrier, carrier_id=ring.carrier_id)
@@ -116,7 +117,7 @@ def call_open_from_page(
                 version=version,
                 user=user,
                 channel=Channel.BROWSER,
-                language=_language_for(version, wish=language),
+                language=language_for(version, wish=language),
                 state=State.LIVE,
                 started_at=now,
                 answered_at=now,
@@ -166,7 +167,7 @@ def _version_to_answer(agent: Agent) -> AgentVersion:
     return version
 
 
-def _language_for(version: AgentVersion, *, wish: str = "", caller: str = "") -> str:
+def language_for(version: AgentVersion, *, wish: str = "", caller: str = "") -> str:
     """What the call begins in, of what the version speaks.
 
     What was asked for explicitly, else what people speak in the country of the caller's number,

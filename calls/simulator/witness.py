@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from django.db import connection
+from django.utils import timezone
 
-from agents.models import AgentVersion
-from agents.selectors import callable_versions
 from calls.models import Call, CallEvent, Number, Utterance
+from calls.routing import NoPublishedAgent, Route, route
 from calls.voice.events import Event
 from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
 from tenants.models import Tenant
@@ -53,18 +54,14 @@ def directory() -> list[Dialled]:
     found = []
     for tenant in Tenant.objects.filter(is_active=True).order_by("id"):
         with tenant_transaction(tenant.id):
-            numbers = Number.objects.filter(is_active=True, agent__is_active=True)
-            versions = {each.agent_id: each for each in callable_versions()}
-            found += [
-                _dialled(tenant, each, versions[each.agent_id])
-                for each in numbers.select_related("agent")
-                if each.agent_id in versions
-            ]
+            for number in Number.objects.filter(is_active=True).select_related("agent", "rule"):
+                with suppress(NoPublishedAgent):
+                    found.append(_dialled(tenant, number, route(number, "", timezone.now())))
     return found
 
 
-def _dialled(tenant: Tenant, number: Number, version: AgentVersion) -> Dialled:
-    agent, spoken = number.agent, list(version.languages)
+def _dialled(tenant: Tenant, number: Number, answer: Route) -> Dialled:
+    agent, spoken = answer.agent, list(answer.version.languages)
     spoken.sort(key=lambda language: language != agent.language)
     return Dialled(
         tenant_id=tenant.id,

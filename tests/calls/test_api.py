@@ -347,7 +347,13 @@ def test_back_office_cannot_change_what_happened(back_office, desk, make_call):
 def test_back_office_routes_a_number(back_office, desk):
     answer = back_office.post(
         reverse("admin:calls_number_add"),
-        {"e164": "+525500000009", "label": "x", "agent": desk.agent.pk, "is_active": "on"},
+        {
+            "e164": "+525500000009",
+            "label": "x",
+            "agent": desk.agent.pk,
+            "carrier": "twilio",
+            "is_active": "on",
+        },
     )
     assert answer.status_code == 302
     with tenant_transaction(desk.tenant.id):

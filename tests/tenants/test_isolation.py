@@ -177,11 +177,10 @@ def test_a_forged_foreign_key_is_refused(tenant, other_tenant, model, name):
     with tenant_transaction(other_tenant.id):
         foreign = make_row(field.related_model)
     with tenant_transaction(tenant.id):
-        honest = build_row(model)
-        setattr(honest, field.attname, foreign.pk)
+        forged = build_row(model, **{field.attname: foreign.pk})
         constraint = composite_name(model._meta.db_table, field.column)
         with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-            insert_unchecked(honest)
+            insert_unchecked(forged)
             connection.check_constraints()
 
 

@@ -1,4 +1,4 @@
-"""Calls in the back office: read, never written, except for the numbers that lead to agents."""
+"""Calls in the back office: read, never written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from calls.end_reasons import end_reason_label
-from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
+from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
 
 
@@ -131,17 +131,6 @@ class CallAdmin(ReadOnly, TenantModelAdmin):
     def seconds(self, call: Call) -> str:
         """Whole seconds, once the call is over."""
         return "" if call.duration_ms is None else f"{call.duration_ms / 1000:.0f}"
-
-
-@admin.register(Number)
-class NumberAdmin(TenantModelAdmin):
-    """Which agent answers which number."""
-
-    list_display = ("e164", "label", "agent", "is_active")
-    list_filter = ("is_active",)
-    list_select_related = ("agent",)
-    search_fields = ("e164", "label")
-    fields = ("e164", "label", "agent", "is_active")
 
 
 @admin.register(Recording)
