@@ -196,6 +196,14 @@ class TurnSettings(Settings):
     greeting_protected: int = _ms(
         0, 0, 30000, _("Start of the greeting that cannot be interrupted.")
     )
+    keys_terminator: Literal["#", "*", ""] = Field(
+        "#", description=_("The key that says that the keys before it are all.")
+    )
+    keys_timeout: int = _ms(1000, 200, 10000, _("Keys are all when no other comes for this long."))
+    keys_max_digits: int = Field(
+        0, ge=0, le=32, description=_("So many keys are all; 0: any number.")
+    )
+    keys_interrupt: bool = Field(True, description=_("A key interrupts the agent."))
     preemptive: bool = Field(True, description=_("Prepare the reply before the caller has ended."))
     away_after: int = _ms(10000, 0, 120000, _("Silence until the caller is asked again; 0: never."))
     away_prompts: int = Field(
@@ -272,6 +280,7 @@ class TransferTarget(Settings):
     name: str = Field(min_length=1, max_length=60)
     number: str = Field(max_length=32)
     description: str = Field("", max_length=200)
+    warm: bool = False  # the person hears a briefing first, and takes the call or does not
 
     @field_validator("number")
     @classmethod
@@ -304,11 +313,19 @@ class FunctionSettings(Settings):
     transfer_targets: tuple[TransferTarget, ...] = Field(
         (),
         max_length=50,
-        description=_("People to transfer to: `name = +number (when to use it)`, one a line."),
+        description=_(
+            "People to transfer to: `name = +number (when to use it)`, one a line. With `warm` "
+            "after the number the person is briefed first, and accepts or declines."
+        ),
     )
     hand_off_agents: tuple[Annotated[str, MaxLen(60)], ...] = Field(
         (), max_length=50, description=_("Slugs of other agents that may take over, one a line.")
     )
+
+    take_messages: bool = Field(
+        False, description=_("The agent may take messages for the people of the company.")
+    )
+    call_backs: bool = Field(False, description=_("The agent may agree on a time to call back."))
 
     @field_validator("transfer_targets")
     @classmethod
@@ -325,7 +342,7 @@ class FunctionSettings(Settings):
 
 
 class AdvancedSettings(Settings):
-    """Recording, background sound, and what to say to a silent caller."""
+    """Recording, background sound, and what to say to a silent caller or to a machine."""
 
     recording: bool = Field(True, description=_("Record both sides of the call."))
     ambience: Literal["none", "office", "cafe"] = Field(
@@ -337,6 +354,18 @@ class AdvancedSettings(Settings):
     idle_messages: tuple[Annotated[str, MaxLen(300)], ...] = Field(
         (), max_length=10, description=_("Said in turn to a silent caller. Empty: the usual ones.")
     )
+    voicemail: Literal["hang_up", "leave_message"] = Field(
+        "hang_up", description=_("What to do when a machine answers a call of ours.")
+    )
+    voicemail_message: str = Field(
+        "", max_length=600, description=_("Said after the beep, if a message is to be left.")
+    )
+
+    @model_validator(mode="after")
+    def _a_message_to_leave(self) -> AdvancedSettings:
+        if self.voicemail == "leave_message" and not self.voicemail_message:
+            raise ValueError(gettext("voicemail_message is empty; there is nothing to leave"))
+        return self
 
 
 class ChannelProfile(Settings):

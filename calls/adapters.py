@@ -35,6 +35,8 @@ _EVENTS = {
         ports.Transfer,
         ports.SendDtmf,
         ports.HandOff,
+        ports.TakeMessage,
+        ports.CallBack,
     )
 }
 

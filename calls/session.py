@@ -20,6 +20,7 @@ from pathlib import Path
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
+from agents.profiles import AdvancedSettings
 from agents.selectors import agent_by_slug, published_version
 from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder
 from calls.feed import PageFeed
@@ -180,6 +181,7 @@ class StoredCall:
             history=history,
             ambience=ambience_for(profile.advanced, media.sample_rate),
             person=targets[0].name if targets else "",
+            voicemail=_message_for(profile.advanced),
         )
 
     def _ports(
@@ -291,6 +293,11 @@ class StoredCall:
             log.warning("call %s ended, %d items wait", self.public_id, self._store.pending)
         if self._page is not None:
             await self._page.ended(self._reason)
+
+
+def _message_for(advanced: AdvancedSettings) -> str:
+    """What a machine that answers is to be told; empty: nothing."""
+    return advanced.voicemail_message if advanced.voicemail == "leave_message" else ""
 
 
 def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:

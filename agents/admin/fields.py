@@ -11,7 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-_TARGET = re.compile(r"^(?P<name>[^=]+)=\s*(?P<number>[^()]+?)\s*(?:\((?P<description>.*)\))?$")
+_TARGET = re.compile(
+    r"^(?P<name>[^=]+)=\s*(?P<number>[^()]+?)\s*(?P<warm>\bwarm)?\s*(?:\((?P<description>.*)\))?$"
+)
 
 
 class LinesField(forms.CharField):
@@ -68,18 +70,20 @@ class VoicesField(LexiconField):
 
 
 class TargetsField(LinesField):
-    """People to transfer to: `name = +number (when)` a line."""
+    """People to transfer to: `name = +number warm (when)` a line; `warm` may be left out."""
 
     def line(self, text: str) -> Any:
         match = _TARGET.match(text)
         if match is None:
             message = _("“%(line)s”: write name = +number (when to use it)")
             raise ValidationError(message % {"line": text})
-        return {key: (value or "").strip() for key, value in match.groupdict().items()}
+        texts = {key: (value or "").strip() for key, value in match.groupdict().items()}
+        return {**texts, "warm": bool(texts["warm"])}
 
     def text(self, value: Any) -> str:
         about = f" ({value['description']})" if value.get("description") else ""
-        return f"{value['name']} = {value['number']}{about}"
+        warm = " warm" if value.get("warm") else ""
+        return f"{value['name']} = {value['number']}{warm}{about}"
 
 
 class WordsField(LinesField):

@@ -42,6 +42,10 @@ LABELS = {
     "transcriber__turns__backchannels": _("Words of listening"),
     "transcriber__turns__false_interruption_timeout": _("False interruption"),
     "transcriber__turns__greeting_protected": _("Protected greeting"),
+    "transcriber__turns__keys_terminator": _("Key that ends the entry"),
+    "transcriber__turns__keys_timeout": _("Wait after a key"),
+    "transcriber__turns__keys_max_digits": _("Most keys of an entry"),
+    "transcriber__turns__keys_interrupt": _("Keys interrupt"),
     "transcriber__turns__preemptive": _("Prepare replies early"),
     "transcriber__turns__away_after": _("Silence before asking"),
     "transcriber__turns__away_prompts": _("Questions to a silent caller"),
@@ -56,14 +60,19 @@ LABELS = {
     "functions__dtmf": _("Press keys"),
     "functions__transfer_targets": _("Transfer to"),
     "functions__hand_off_agents": _("Hand over to agents"),
+    "functions__take_messages": _("Take messages"),
+    "functions__call_backs": _("Agree on call-backs"),
     "advanced__recording": _("Record the call"),
     "advanced__ambience": _("Ambience"),
     "advanced__ambience_volume": _("Volume of the ambience"),
     "advanced__idle_messages": _("Messages to a silent caller"),
+    "advanced__voicemail": _("When a machine answers"),
+    "advanced__voicemail_message": _("Message to leave"),
 }
 
 # Choices that are words; names of providers and dialects stay as they are.
 CHOICES = {
+    "": _("none"),
     "none": _("none"),
     "low": _("low"),
     "medium": _("medium"),
@@ -73,4 +82,6 @@ CHOICES = {
     "spectral": _("spectral"),
     "embedded": _("embedded"),
     "browser": _("the caller's browser"),
+    "hang_up": _("hang up"),
+    "leave_message": _("leave the message"),
 }

@@ -28,6 +28,11 @@ from agents.refusals import limits, literal_choices
 # Turn-taking is long; its limits of patience are looked for under "advanced".
 LIMITS = ("away_after", "away_prompts", "caller_turn_limit", "max_duration")
 TURNS = "transcriber__turns__"
+# Where a fault of a whole group is shown.
+_GROUPS_FAULTS = {
+    "transcriber.turns": f"{TURNS}endpointing_min",
+    "advanced": "advanced__voicemail_message",
+}
 
 
 def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -81,7 +86,7 @@ class ProfileForm(forms.Form):
             if name in self.fields:
                 return name
             parts.pop()
-        return f"{TURNS}endpointing_min" if path.startswith("transcriber.turns") else None
+        return _GROUPS_FAULTS.get(path)
 
 
 def fieldsets(title: str) -> list[tuple[Any, dict[str, Any]]]:
@@ -143,7 +148,7 @@ def _help(path: str, field: FieldInfo) -> str:
     if field.annotation not in {int, float}:
         return about
     unit = " ms" if field.annotation is int and path.startswith(TURNS) else ""
-    unit = "" if path.endswith(("_words", "_prompts")) else unit
+    unit = "" if path.endswith(("_words", "_prompts", "_digits")) else unit
     low, high = limits(field) or ("", "")
     values = {"low": low, "high": high, "default": field.default, "unit": unit}
     allowed = _("%(low)s to %(high)s%(unit)s; default %(default)s%(unit)s.") % values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeAlias
 
 
@@ -76,9 +77,14 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Hand the caller to a person: `target` is the name of one of the version's targets."""
+    """Hand the caller to a person: `target` is the name of one of the version's targets.
+
+    `warm`: the person hears the `briefing` first, and takes the call or does not.
+    """
 
     target: str
+    warm: bool = False
+    briefing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +99,25 @@ class HandOff:
     agent: str
 
 
-Action: TypeAlias = HangUp | Transfer | SendDtmf | HandOff
+@dataclass(frozen=True, slots=True)
+class TakeMessage:
+    """Keep a message for the people of the company; `for_whom` may be anybody of them."""
+
+    text: str
+    from_name: str = ""
+    number: str = ""
+    for_whom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallBack:
+    """Call the caller again then. `when` has a time zone; no `number`: the one of this call."""
+
+    when: datetime
+    number: str = ""
+    reason: str = ""
+
+
+Note: TypeAlias = TakeMessage | CallBack
+Action: TypeAlias = HangUp | Transfer | SendDtmf | HandOff | Note
 ReplyEvent: TypeAlias = TextDelta | ToolStarted | ToolFinished | Action

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from agents.brain.conversation import last_caller_text, tools_ran, window
 from agents.brain.events import (
+    Action,
     AgentSaid,
     ConversationItem,
     HandOff,
@@ -94,7 +95,7 @@ class Mind:
         self._persona = persona
         self._knowledge = RememberedSearches(knowledge or NoKnowledge())
         self._tools = {tool.spec.name: tool for tool in tools}
-        self._functions = functions_of(persona.functions)
+        self._functions = functions_of(persona.functions, persona.now)
         self._phrases: MindPhrases = phrases_for(persona.language)
         self._system = system_prompt(persona.prompt, persona.language, persona.now)
         self.observer = observer
@@ -215,10 +216,12 @@ class Mind:
     ) -> list[ReplyEvent]:
         """Turn a function call into its action; say something first if nothing was said."""
         try:
-            action = function.action(check_arguments(function.spec, call.arguments, call.raw))
+            action = function.action(call)
         except BadArguments as error:
             self._refuse(call, str(error), reply, ran)
             return []
+        if function.is_note:
+            return self._keep(action, call, reply, ran)
         if not function.ends_reply:
             ran.append(ToolRan(call.call_id, call.name, dict(call.arguments or {}), {"done": True}))
             return [action]
@@ -226,6 +229,19 @@ class Mind:
         if reply.spoke:
             return [action]
         return [TextDelta(self._farewell(action)), action]
+
+    def _keep(
+        self, note: Action, call: ToolCall, reply: _Reply, ran: list[ToolRan]
+    ) -> list[ReplyEvent]:
+        """Something for people to act on: done at once, once, and known in every later turn."""
+        before = reply.results.get(_identity(call))
+        if before is not None:
+            ran.append(_as_ran(call, before))
+            return []
+        done = ToolFinished(call.call_id, call.name, {"done": True})
+        reply.results[_identity(call)] = done
+        ran.append(_as_ran(call, done))
+        return [ToolStarted(call.call_id, call.name, dict(call.arguments or {})), note, done]
 
     def _farewell(self, action: object) -> str:
         match action:

@@ -35,6 +35,11 @@ class BadArguments(ToolFailed):
     """The model called a tool with arguments that do not fit its schema."""
 
 
+def not_an_object(name: str, raw: str) -> BadArguments:
+    """For a model that called `name` with something unreadable."""
+    return BadArguments(f"the arguments of {name} are not a JSON object: {raw[:200]!r}")
+
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -51,7 +56,7 @@ def check_arguments(spec: ToolSpec, arguments: Arguments | None, raw: str = "") 
     Raises BadArguments with a sentence that the model can act on.
     """
     if arguments is None:
-        raise BadArguments(f"the arguments of {spec.name} are not a JSON object: {raw[:200]!r}")
+        raise not_an_object(spec.name, raw)
     properties = spec.parameters.get("properties")
     known: Mapping[str, object] = properties if isinstance(properties, Mapping) else {}
     required = spec.parameters.get("required")

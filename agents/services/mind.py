@@ -119,8 +119,10 @@ def _functions(allowed: FunctionSettings) -> Functions:
     return Functions(
         hang_up=allowed.hang_up,
         dtmf=allowed.dtmf,
-        targets=tuple(Target(t.name, t.description) for t in allowed.transfer_targets),
+        targets=tuple(Target(t.name, t.description, t.warm) for t in allowed.transfer_targets),
         agents=allowed.hand_off_agents,
+        messages=allowed.take_messages,
+        call_backs=allowed.call_backs,
     )
 
 

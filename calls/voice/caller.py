@@ -19,6 +19,7 @@ class CallerTurn:
     keyed: float | None = None  # the last key
     transcript_came: float | None = None
     told: int = 0  # parts that are in the history already
+    terminator: str = ""  # the key that ends a turn, and is no part of what was entered
 
     @property
     def text(self) -> str:
@@ -29,7 +30,7 @@ class CallerTurn:
     @property
     def shown(self) -> str:
         """The text of the stored turn: words and keys in their order."""
-        return _in_words(_joined([part for _, part in self.parts], self.partial))
+        return _in_words(self._entered(self.parts))
 
     @property
     def digits(self) -> str:
@@ -82,7 +83,17 @@ class CallerTurn:
 
     def items(self) -> list[ConversationItem]:
         """What the brain is told."""
-        return [*_joined([part for _, part in self.parts[self.told :]], self.partial)]
+        return [*self._entered(self.parts[self.told :])]
+
+    def _entered(
+        self, parts: list[tuple[float, CallerSaid | CallerPressed]]
+    ) -> list[CallerSaid | CallerPressed]:
+        """Words and keys as they count: without the key that only says that they are all."""
+        joined = _joined([part for _, part in parts], self.partial)
+        last = joined[-1] if joined else None
+        if isinstance(last, CallerPressed) and self.terminator and len(last.digits) > 1:
+            joined[-1] = CallerPressed(last.digits.removesuffix(self.terminator))
+        return joined
 
     def stored(self, answered_at: float, metrics: TurnMetrics | None) -> Turn:
         """As the store takes it; a call answered then began it."""

@@ -18,14 +18,14 @@ class EndReason(StrEnum):
     MEDIA_LOST = "media_lost"  # the socket died, or a send hung
     RECOGNISER_FAILED = "recogniser_failed"  # no recogniser left: the agent is deaf
     BRAIN_FAILED = "brain_failed"  # no answer, several turns in a row
+    VOICEMAIL = "voicemail"  # a machine answered
+    VOICEMAIL_LEFT = "voicemail_left"  # likewise; it has the whole message
     INTERNAL_ERROR = "internal_error"  # a defect of ours; the log has the traceback
 
     # Asked for from outside, by `CallSession.end(reason)`.
     DRAINED = "drained"  # the server shuts down
     TAKEN_OVER = "taken_over"  # a member of staff took the call
     STAFF_HUNG_UP = "staff_hung_up"
-    VOICEMAIL = "voicemail"  # a machine answered
-    VOICEMAIL_LEFT = "voicemail_left"  # and our message was left on it
 
     # Calls which never had a conversation, and calls that a sweeper closed.
     REFUSED = "refused"

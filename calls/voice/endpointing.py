@@ -22,8 +22,6 @@ SURE = 0.5
 SHORTEST = 250.0
 _WEIGHT = 0.3  # of the newest pause in the moving average
 
-KEYS_GAP = 1000.0  # after a key the caller may press the next one; "#" does not wait
-
 
 class Endpointing:
     """The policy for one call. Learns from `pause`."""

@@ -13,6 +13,7 @@ class Event(StrEnum):
 
     CALL_STARTED = "call_started"  # language, recogniser, voice
     CALL_ENDED = "call_ended"  # reason, duration
+    MACHINE_ANSWERED = "machine_answered"  # may_speak: it has beeped
 
     AGENT_STATE = "agent_state"  # state: listening | thinking | speaking
     CALLER_STATE = "caller_state"  # state: silent | speaking | away (at: the acoustic moment)
@@ -35,7 +36,7 @@ class Event(StrEnum):
     APOLOGY = "apology"  # text: the recorded one
     TOOL_STARTED = "tool_started"  # call_id, tool, arguments
     TOOL_FINISHED = "tool_finished"  # call_id, tool, result, error
-    ACTION = "action"  # action: HangUp | Transfer | SendDtmf | HandOff, and its fields
+    ACTION = "action"  # action: the name of one of `ports.Action`, and its fields
 
     SPEECH_PAUSED = "speech_paused"  # heard, bargein_stop: the caller spoke into the agent's turn
     SPEECH_RESUMED = "speech_resumed"  # heard: it was a false alarm

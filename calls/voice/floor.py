@@ -20,7 +20,7 @@ from calls.voice.history import History
 from calls.voice.line import Line
 from calls.voice.listening import CallerSide
 from calls.voice.metrics import TurnMetrics
-from calls.voice.parting import Parting, without_words
+from calls.voice.parting import Parting, action_data, keys_sent, without_words
 from calls.voice.patience import Patience
 from calls.voice.playout import Playout
 from calls.voice.ports import (
@@ -99,6 +99,7 @@ class Floor:
             Do.YIELD: self._yield,
             Do.FINISH_REPLY: self._finish_reply,
             Do.LISTEN: self._listen,
+            Do.HOLD: self._patience.stop,
             Do.START_FAREWELL: self._start_announcement,
             Do.HANG_UP: self._hang_up,
             Do.STOP: self._stop,
@@ -306,7 +307,9 @@ class Floor:
         self._keep(reply, reply.track.size, interrupted=False)
         self._failures = self._failures + 1 if reply.failed else 0
         if self._failures >= FAILURES:
-            self._farewell(Parting(self._phrases.goodbye, EndReason.BRAIN_FAILED))
+            self.farewell(Parting(self._phrases.goodbye, EndReason.BRAIN_FAILED))
+        if reply.mute:
+            self._parting = self._parting.unsaid()
         for action in reply.actions:
             self._act(action)
 
@@ -373,9 +376,10 @@ class Floor:
     # --- actions and endings ----------------------------------------------------------
 
     def _act(self, action: Action) -> None:
-        self._note(action)
+        self.note(action)
         if isinstance(action, SendDtmf):
             self._line.keys(action.digits)
+            self._history.add(keys_sent(action, self._clock.now()))
             return
         self.outcome = action
         if isinstance(action, HangUp):
@@ -384,22 +388,22 @@ class Floor:
             transferred = isinstance(action, Transfer)
             self.end(EndReason.TRANSFERRED if transferred else EndReason.HANDED_OFF)
 
-    def _note(self, action: Action) -> None:
-        self.record(Event.ACTION, {"action": type(action).__name__, **asdict(action)})
+    def note(self, action: Action) -> None:
+        self.record(Event.ACTION, action_data(action))
 
     def end(self, reason: EndReason) -> None:
         """The call is over, now."""
         if self.cue(Cue.END):
             self._on_end(reason)
 
-    def _farewell(self, parting: Parting) -> None:
-        if (self._state, Cue.FAREWELL) in TABLE:
+    def farewell(self, parting: Parting, cue: Cue = Cue.FAREWELL) -> None:
+        if (self._state, cue) in TABLE:
             self._parting, self._words = parting, parting.words
-            self.cue(Cue.FAREWELL)
+            self.cue(cue)
 
     def _hang_up(self) -> None:
         if (transfer := self._parting.transfer) is not None:
-            self._note(transfer)
+            self.note(transfer)
             self.outcome = transfer
         self._on_end(self._parting.reason)
 
@@ -438,7 +442,7 @@ class Floor:
         self.show_caller("away", self._clock.now())
         available = self._phrases.away_prompts
         if prompts > self._options.away_prompts or not available:
-            self._farewell(Parting(self._phrases.goodbye, EndReason.CALLER_SILENT))
+            self.farewell(Parting(self._phrases.goodbye, EndReason.CALLER_SILENT))
             return
         self._patience.prompted()
         text = available[(prompts - 1) % len(available)]
@@ -454,16 +458,16 @@ class Floor:
         self.cue(Cue.ENDPOINT if self.caller.cut_in() else Cue.ANNOUNCE)
 
     def duration_reached(self) -> None:
-        self._farewell(Parting(self._phrases.goodbye, EndReason.MAX_DURATION))
+        self.farewell(Parting(self._phrases.goodbye, EndReason.MAX_DURATION))
 
     def recogniser_is_gone(self) -> None:
-        self._farewell(without_words(self._phrases, self._person, EndReason.RECOGNISER_FAILED))
+        self.farewell(without_words(self._phrases, self._person, EndReason.RECOGNISER_FAILED))
 
     def not_understood(self, asked: int) -> None:
         broken = self._hearing.broken
         reason = EndReason.RECOGNISER_FAILED if broken else EndReason.CALLER_NOT_UNDERSTOOD
         self.record(Event.NOT_UNDERSTOOD, {"asked": asked, "person": self._person})
-        self._farewell(without_words(self._phrases, self._person, reason))
+        self.farewell(without_words(self._phrases, self._person, reason))
 
     def ask_to_repeat(self) -> None:
         self._announce(self._phrases.ask_to_repeat)

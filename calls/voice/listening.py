@@ -16,7 +16,7 @@ from typing import Protocol
 from calls.voice.bargein import ANSWER_WINDOW, BargeIn, plain
 from calls.voice.caller import CallerTurn
 from calls.voice.clock import Timer
-from calls.voice.endpointing import KEYS_GAP, Endpointing
+from calls.voice.endpointing import Endpointing
 from calls.voice.events import Event
 from calls.voice.hearing import Hearing
 from calls.voice.options import TurnOptions
@@ -88,7 +88,7 @@ class CallerSide:
         self._patience = patience
         self._endpointing = endpointing
         self._bargein = bargein
-        self._turn = CallerTurn()
+        self._turn = self._new_turn()
         self._murmurs: list[CallerTurn] = []  # backchannels of the agent's present turn
         self._overlaps = False  # the utterance began while the agent was heard
         self._answered_until: float | None = None  # end of the turn that is being answered
@@ -98,6 +98,9 @@ class CallerSide:
         self._verdict = Timer(clock, self._sound_is_noise)
         self._false_alarm = Timer(clock, self._nothing_was_said)
         self._false_alarm_after = options.false_interruption_timeout
+
+    def _new_turn(self) -> CallerTurn:
+        return CallerTurn(terminator=self._options.keys_terminator)
 
     def attach(self, hearing: Hearing) -> None:
         self._hearing = hearing
@@ -198,7 +201,7 @@ class CallerSide:
         self.on_verdict()
 
     def pressed(self, digit: str) -> None:
-        """A key counts as words at once, and as a turn after a pause or at "#"."""
+        """A key counts as words at once, and as a turn after a pause or at the terminator."""
         now = self._clock.now()
         self.record(Event.DTMF, {"digit": digit})
         self._understood()
@@ -207,7 +210,7 @@ class CallerSide:
             self._floor.show_caller("silent", now)
         self._turn.begin(now)
         self._turn.add_key(digit, now)
-        if self._options.bargein:
+        if self._options.keys_interrupt:
             self._floor.cue(Cue.BARGE_IN)
         self._floor.cue(Cue.CALLER_WORDS)
         self.reconsider()
@@ -341,8 +344,15 @@ class CallerSide:
 
     def _delay(self) -> float:
         if self._turn.ends_with_key:
-            return 0.0 if self._turn.digits.endswith("#") else KEYS_GAP
+            return 0.0 if self._keys_are_complete else self._options.keys_timeout
         return self._endpointing.delay(self._turn.text, self._floor.last_question)
+
+    @property
+    def _keys_are_complete(self) -> bool:
+        digits, terminator = self._turn.digits, self._options.keys_terminator
+        most = self._options.keys_max_digits
+        ended = bool(terminator) and digits.endswith(terminator)
+        return ended or 0 < most <= len(digits)
 
     @property
     def _is_incomplete(self) -> bool:
@@ -385,7 +395,7 @@ class CallerSide:
 
     def take_turn(self) -> tuple[CallerTurn, Reply | None]:
         """What the caller said, to be answered; and the reply that was begun to just that."""
-        turn, self._turn = self._turn, CallerTurn()
+        turn, self._turn = self._turn, self._new_turn()
         turn.settle_partial(self._clock.now(), self.speech_began)
         if self._hearing.speaking:
             self._turn.begin(self._clock.now())
@@ -407,7 +417,7 @@ class CallerSide:
 
     def leftover(self) -> CallerTurn:
         """At the end of the call: words that nobody answered."""
-        turn, self._turn = self._turn, CallerTurn()
+        turn, self._turn = self._turn, self._new_turn()
         return turn
 
     def cut_in(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-_MAY_BE_ANYTHING = {"backchannels"}
+_MAY_BE_ANYTHING = {"backchannels", "keys_terminator"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,13 @@ class TurnOptions:
     backchannels: tuple[str, ...] | None = None
     false_interruption_timeout: float = 1500
     greeting_protected: float = 0
+
+    # Keys: a turn of them ends with the terminator ("": none), after `keys_timeout` without
+    # another, or with so many (0: any number). `keys_interrupt`: they stop the agent.
+    keys_terminator: str = "#"
+    keys_timeout: float = 1000
+    keys_max_digits: int = 0
+    keys_interrupt: bool = True
 
     # Start model and voice on a probable end of turn, before it is certain.
     preemptive: bool = True
@@ -65,6 +72,8 @@ class TurnOptions:
                 raise ValueError(f"{option.name} must not be negative, but is {value}")
         if not 0 < self.vad_threshold < 1:
             raise ValueError(f"vad_threshold must lie in (0, 1), but is {self.vad_threshold}")
+        if self.keys_terminator not in ("", "#", "*"):
+            raise ValueError(f"keys_terminator must be #, * or empty: {self.keys_terminator!r}")
         if self.endpointing_max < self.endpointing_min:
             raise ValueError(
                 f"endpointing_max ({self.endpointing_max}) must not be less than "

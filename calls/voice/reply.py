@@ -28,8 +28,10 @@ from calls.voice.ports import (
     Action,
     Brain,
     BrainEvent,
+    CallBack,
     Clock,
     Conversation,
+    TakeMessage,
     TextDelta,
     ToolFinished,
     ToolRan,
@@ -67,6 +69,8 @@ class ReplyOwner(Protocol):
 
     def tool_ran(self, tool: ToolRan) -> None: ...
 
+    def note(self, action: Action) -> None: ...
+
     def record(self, event: Event, data: Mapping[str, object]) -> None: ...
 
     def sound_deadline(self, reply: Reply, limit: float) -> float: ...
@@ -83,6 +87,7 @@ class Reply:
         self.is_announcement = False
         self.failed = False  # the brain, for good
         self.apologised = False
+        self.mute = False  # no voice is left that could say it
         self.heard = 0  # bytes, where the line was last cut
         self.started: float | None = None
         self.paused: float | None = None
@@ -285,6 +290,8 @@ class Reply:
             self._tool_started(event)
         elif isinstance(event, ToolFinished):
             self._tool_finished(event)
+        elif isinstance(event, TakeMessage | CallBack):
+            self._owner.note(event)  # kept, whatever becomes of the speech around it
         elif not self._cut:
             self.actions.append(event)
 
@@ -366,6 +373,7 @@ class Reply:
         self._record(Event.PROVIDER_REPLACED, {"kind": "voice", "provider": voice})
 
     def voices_exhausted(self) -> None:
+        self.mute = True
         if not self.apologised:
             self.apologise(apology_sound(self._shop))
 

@@ -39,6 +39,7 @@ from calls.voice.ports import (
     Synthesiser,
 )
 from calls.voice.reply import Workshop
+from calls.voice.voicemail import Voicemail
 from calls.voice.voices import Voices
 from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
 
@@ -54,6 +55,7 @@ class CallSession:
     """Answers one call. Make it, `run` it once.
 
     `person`: the transfer target for a caller whom the agent does not understand; empty: none.
+    `voicemail`: what a machine that answers is told after its beep; empty: nothing, hang up.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class CallSession:
         history: Sequence[ConversationItem] = (),
         ambience: AmbienceSource | None = None,
         person: str = "",
+        voicemail: str = "",
     ) -> None:
         self._ports = ports
         self._options = options
@@ -76,6 +79,8 @@ class CallSession:
         self._history = History(language, history)
         self._ambience = ambience
         self._person = person
+        self._message = voicemail
+        self._machine: list[bool] = []  # answered before the call had begun; whether it beeped
         self._tasks = Tasks(self._crashed)
         self._reason: EndReason | None = None
         self._over = asyncio.Event()
@@ -100,6 +105,13 @@ class CallSession:
             self._floor.end(listed)
         else:
             self._ended(listed)
+
+    def machine_answered(self, *, may_speak: bool) -> None:
+        """No person picked up; may be said at any time, and again when a message may be left."""
+        if self._begun:
+            self._voicemail.answered(may_speak=may_speak)
+        else:
+            self._machine.append(may_speak)
 
     async def run(self) -> str:
         """Hold the conversation. Returns the end reason, one of `EndReason`."""
@@ -140,6 +152,7 @@ class CallSession:
             self._ended,
             self._person,
         )
+        self._voicemail = Voicemail(self._message, ports.clock, floor)
         self._hearing = Hearing(ports, options, self._tasks, floor.caller, self._answered)
         self._playout = Playout(
             self._line,
@@ -169,6 +182,8 @@ class CallSession:
         self._hearing.start()
         floor.begin(self._hearing, self._playout, self._line, self._greeting)
         self._tasks.spawn(self._read(), "media")
+        for may_speak in self._machine:
+            self._voicemail.answered(may_speak=may_speak)
         await self._over.wait()
 
     async def _read(self) -> None:
@@ -201,7 +216,7 @@ class CallSession:
 
     def _ended(self, reason: EndReason) -> None:
         if self._reason is None:
-            self._reason = reason
+            self._reason = self._voicemail.reason(reason) if self._begun else reason
             self._ended_at = self._ports.clock.now()
             self._over.set()
 
@@ -228,6 +243,7 @@ class CallSession:
         """Hear the caller's last words, keep everything, let nothing run on."""
         floor = self._floor
         self._playout.close()
+        self._voicemail.stop()
         self._hearing.last_words()
         await asyncio.gather(self._hear_out(), self._let_tools_end())
         floor.close()

@@ -237,7 +237,8 @@ def test_a_profile_is_saved_for_one_channel_or_for_all(office, draft):
     data = posted(office.get(action(draft, "edit_twilio"))) | {
         "voice__speed": "1.25",
         "voice__lexicon": "Spirit = espírit\nTour = tur",
-        "functions__transfer_targets": "Ventas = +52 55 5512 3456 (reservas)",
+        "functions__transfer_targets": "Ventas = +52 55 5512 3456 (reservas)\n"
+        "Gerencia = +52 55 5512 3457 warm (quejas)\nSwarm = +525555123458 warm",
         "transcriber__turns__backchannels": "ajá\nmhm",
     }
     office.post(action(draft, "edit_twilio"), data)
@@ -245,11 +246,34 @@ def test_a_profile_is_saved_for_one_channel_or_for_all(office, draft):
     profile = stored.profile("twilio")
     assert (profile.voice.speed, stored.profile("browser").voice.speed) == (1.25, 1.0)
     assert profile.voice.lexicon == {"Spirit": "espírit", "Tour": "tur"}
-    assert profile.functions.transfer_targets[0].number == "+525555123456"
+    targets = profile.functions.transfer_targets
+    assert [(t.name, t.number, t.warm, t.description) for t in targets] == [
+        ("Ventas", "+525555123456", False, "reservas"),
+        ("Gerencia", "+525555123457", True, "quejas"),
+        ("Swarm", "+525555123458", True, ""),
+    ]
     assert profile.transcriber.turns.backchannels == ("ajá", "mhm")
     office.post(action(draft, "edit_twilio"), data | {"all_channels": "on"})
     stored = in_tenant_of(draft, AgentVersion.objects.get)
     assert stored.profiles["browser"] == stored.profiles["telnyx"] == stored.profiles["twilio"]
+
+
+def test_warm_targets_are_shown_as_they_are_written(office, draft):
+    lines = "Ventas = +525555123456 (reservas)\nGerencia = +525555123457 warm (quejas)"
+    data = posted(office.get(action(draft, "edit_twilio")))
+    office.post(action(draft, "edit_twilio"), data | {"functions__transfer_targets": lines})
+    shown = posted(office.get(action(draft, "edit_twilio")))["functions__transfer_targets"]
+    assert shown.splitlines() == lines.splitlines()
+
+
+def test_a_message_that_is_to_be_left_must_be_there(office, draft):
+    data = posted(office.get(action(draft, "edit_twilio")))
+    page = office.post(
+        action(draft, "edit_twilio"), data | {"advanced__voicemail": "leave_message"}
+    )
+    errors = page.context["adminform"].form.errors
+    assert list(errors) == ["advanced__voicemail_message"]
+    assert "there is nothing to leave" in errors["advanced__voicemail_message"][0]
 
 
 @pytest.mark.parametrize(
@@ -262,6 +286,7 @@ def test_a_profile_is_saved_for_one_channel_or_for_all(office, draft):
         ("functions__transfer_targets", "Ventas", "name = +"),
         ("voice__lexicon", "Spirit", "Spirit"),
         ("transcriber__turns__endpointing_min", "3000", "it may not exceed endpointing_max"),
+        ("transcriber__turns__keys_max_digits", "33", "allowed is a whole number, 0 to 32"),
     ],
 )
 def test_a_bad_value_is_refused_at_its_field_with_the_reason(field, value, reason, office, draft):

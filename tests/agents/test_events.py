@@ -10,6 +10,7 @@ from calls.voice import ports
 MIRRORED = [
     "CallerSaid", "CallerPressed", "AgentSaid", "ToolRan", "TextDelta", "ToolStarted",
     "ToolFinished", "HangUp", "Transfer", "SendDtmf", "HandOff",
+    "TakeMessage", "CallBack",
 ]  # fmt: skip
 
 

@@ -295,6 +295,10 @@ async def prompts(world: World) -> Any:
     return world.session.others["phrases"].away_prompts
 
 
+async def left_with_machines(world: World) -> Any:
+    return world.session.others["voicemail"]
+
+
 # --- the table ----------------------------------------------------------------------------
 
 
@@ -345,10 +349,21 @@ ROWS: dict[str, Row] = {
     "functions.dtmf": Row(True, offers("send_dtmf"), True),
     "functions.transfer_targets": Row([TARGET], transfer, (["Ventas"], "+525555123456")),
     "functions.hand_off_agents": Row(["grace"], offers("hand_off", "agent"), ["grace"]),
+    "functions.take_messages": Row(True, offers("take_message"), True),
+    "functions.call_backs": Row(True, offers("call_back"), True),
     "advanced.recording": Row(False, recorded, (False, 0)),
     "advanced.ambience": Row("cafe", room, "cafe"),
     "advanced.ambience_volume": Row(0.7, volume, 0.7, {"ambience": "office"}),
     "advanced.idle_messages": Row(["¿Hola?"], prompts, ("¿Hola?",)),
+    "advanced.voicemail": Row(
+        "leave_message", left_with_machines, "Soy Andrea.", {"voicemail_message": "Soy Andrea."}
+    ),
+    "advanced.voicemail_message": Row(
+        "Le llamó Andrea.",
+        left_with_machines,
+        "Le llamó Andrea.",
+        {"voicemail": "leave_message", "voicemail_message": "Soy Andrea."},
+    ),
 }
 TURNS: dict[str, Any] = {
     "vad_threshold": 0.7,
@@ -365,6 +380,10 @@ TURNS: dict[str, Any] = {
     "backchannels": ("ajá",),
     "false_interruption_timeout": 1600,
     "greeting_protected": 900,
+    "keys_terminator": "*",
+    "keys_timeout": 1100,
+    "keys_max_digits": 4,
+    "keys_interrupt": False,
     "preemptive": False,
     "away_after": 11000,
     "away_prompts": 3,

@@ -16,6 +16,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 from calls.voice.clock import LoopClock
@@ -81,6 +82,7 @@ def run_script(
     ambience: AmbienceSource | None = None,
     person: str = "",
     cleaner: Cleaner | None = None,
+    voicemail: str = "",
 ) -> Timeline:
     """Run the call to its end. Raises `Deadlock` where a real call would hang."""
     chosen = options or TurnOptions()
@@ -89,7 +91,7 @@ def run_script(
         noise_adaptation=chosen.noise_adaptation and chosen.chose("noise_adaptation"),
         endpointing_adaptive=chosen.endpointing_adaptive and chosen.chose("endpointing_adaptive"),
     )
-    return run_virtually(_run(script, chosen, phrases, ambience, person, cleaner))
+    return run_virtually(_run(script, chosen, phrases, ambience, person, cleaner, voicemail))
 
 
 async def _run(
@@ -99,6 +101,7 @@ async def _run(
     ambience: AmbienceSource | None,
     person: str,
     cleaner: Cleaner | None,
+    voicemail: str,
 ) -> Timeline:
     line = ScriptedLine(script, has_ambience=ambience is not None)
     store, recorder = ScriptedStore(), ScriptedRecorder()
@@ -124,10 +127,13 @@ async def _run(
         phrases=phrases,
         ambience=ambience,
         person=person,
+        voicemail=voicemail,
     )
     loop = asyncio.get_running_loop()
     for at, reason in script.ended_from_outside:
         loop.call_at(at, session.end, reason)
+    for at, may_speak in script.machine_told:
+        loop.call_at(at, partial(session.machine_answered, may_speak=may_speak))
     line.begin()
     end_reason = await session.run()
     return _timeline(end_reason, session, line, store, brain, recorder)
