@@ -129,14 +129,18 @@ async def _run(
         person=person,
         voicemail=voicemail,
     )
+    _tell_from_outside(script, session)
+    line.begin()
+    end_reason = await session.run()
+    return _timeline(end_reason, session, line, store, brain, recorder)
+
+
+def _tell_from_outside(script: Script, session: CallSession) -> None:
     loop = asyncio.get_running_loop()
     for at, reason in script.ended_from_outside:
         loop.call_at(at, session.end, reason)
     for at, may_speak in script.machine_told:
         loop.call_at(at, partial(session.machine_answered, may_speak=may_speak))
-    line.begin()
-    end_reason = await session.run()
-    return _timeline(end_reason, session, line, store, brain, recorder)
 
 
 def _timeline(
