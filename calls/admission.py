@@ -16,8 +16,8 @@ from agents.models import Agent
 from calls.models import Call
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
+from calls.routing import NoPublishedAgent
 from calls.services.intake import (
-    NoPublishedAgent,
     StreamRefused,
     TooManyCalls,
     call_connect,

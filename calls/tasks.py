@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from celery import shared_task
 from django.utils import timezone
 
+from calls import dispatch
 from calls.models import Call
 from calls.services.calls import calls_sweep, calls_without_figures
 from calls.services.finalise import call_finalise
@@ -19,6 +23,19 @@ def finalise_call(_tenant_id: int, call_id: int) -> None:
     call = Call.objects.filter(pk=call_id).first()
     if call is not None:
         call_finalise(call=call)
+
+
+@tenant_task(atomic=False)
+def send_commands(tenant_id: int, command_ids: Sequence[int]) -> None:
+    """Send orders to carriers. Each is claimed first, so twice is as good as once."""
+    asyncio.run(_send(tenant_id, command_ids))
+
+
+async def _send(tenant_id: int, command_ids: Sequence[int]) -> None:
+    try:
+        await dispatch.send_all(tenant_id, command_ids)
+    finally:
+        await dispatch.close_all()
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from calls.admin.placing import PlacesCalls
 from calls.end_reasons import end_reason_label
 from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
@@ -93,7 +94,7 @@ class EndReasonFilter(admin.AllValuesFieldListFilter):
 
 
 @admin.register(Call)
-class CallAdmin(ReadOnly, TenantModelAdmin):
+class CallAdmin(ReadOnly, PlacesCalls, TenantModelAdmin):
     """Every call of the selected tenant, live ones first among them by a filter."""
 
     list_display = (
@@ -107,6 +108,7 @@ class CallAdmin(ReadOnly, TenantModelAdmin):
     search_fields = ("from_number", "to_number", "carrier_id")
     date_hierarchy = "started_at"
     inlines = (UtteranceInline, CallEventInline)
+    actions_list = ("place_call",)
 
     @display(  # type: ignore[untyped-decorator]
         description=_("state"),

@@ -91,6 +91,25 @@ class CallSerializer(serializers.ModelSerializer[Call]):
         }
 
 
+class CallRequestSerializer(serializers.Serializer[Any]):
+    """A call that is to be placed."""
+
+    to_number = serializers.CharField(
+        max_length=32, help_text="Whom to call, in E.164 form: `+525512345678`."
+    )
+    agent = serializers.UUIDField(help_text="Who talks.")
+    from_number = serializers.CharField(
+        max_length=32,
+        required=False,
+        help_text="The tenant's number that is shown; without it one of the agent's.",
+    )
+    language = serializers.RegexField(
+        r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?$",
+        required=False,
+        help_text="Such as `en` or `es-MX`, if the agent speaks it.",
+    )
+
+
 class CallDetailSerializer(CallSerializer):
     """A call with everything that was said and done in it."""
 

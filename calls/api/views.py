@@ -17,12 +17,14 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from calls.api.serializers import CallDetailSerializer, CallSerializer
+from calls.api.placing import IDEMPOTENCY_KEY, REFUSALS, place
+from calls.api.serializers import CallDetailSerializer, CallRequestSerializer, CallSerializer
 from calls.api.sound import sound_response
 from calls.models import Call, Recording, State
 from calls.recordings import recordings_folder
-from calls.selectors.calls import call_details, recent_calls, recording_of
+from calls.selectors.calls import call_details, call_for, recent_calls, recording_of
 from tenants import audit
 from tenants.drf import TenantAPIView, TenantViewSet, actor_of
 from tenants.permissions import Permission
@@ -51,7 +53,11 @@ class CallPagination(CursorPagination):
 class CallViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     """The tenant's calls, the latest first, and each with all that was said in it."""
 
-    permission = Permission.CALLS_VIEW
+    permission = {
+        "list": Permission.CALLS_VIEW,
+        "retrieve": Permission.CALLS_VIEW,
+        "create": Permission.CALLS_CONTROL,
+    }
     pagination_class = CallPagination
     lookup_field = "public_id"
     lookup_value_converter = "uuid"
@@ -76,6 +82,18 @@ class CallViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         """One call with its turns, events and recording."""
         return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(
+        request=CallRequestSerializer,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: CallDetailSerializer, 200: CallDetailSerializer, **REFUSALS},
+    )
+    def create(self, request: Request) -> Response:
+        """Place a call. With an `Idempotency-Key` the same request places it once."""
+        placed = place(request)
+        shown = CallDetailSerializer(call_for(placed.call.public_id), context={"request": request})
+        status = HTTPStatus.OK if placed.command is None else HTTPStatus.CREATED
+        return Response(shown.data, status=status)
 
 
 class RecordingView(TenantAPIView):

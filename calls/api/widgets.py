@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from agents.models import Agent
 from calls.admission import TOKEN_PARAMETER
-from calls.services.intake import NoPublishedAgent
+from calls.routing import NoPublishedAgent
 from calls.services.widgets import widget_pass_issue
 from calls.sockets import BROWSER_PATH
 from tenants.drf import TenantAPIView, actor_of

@@ -8,6 +8,7 @@ from calls.models.event import CallEvent, RefusedCall
 from calls.models.hours import Holiday, OpeningHours, OpeningInterval
 from calls.models.leg import Leg
 from calls.models.number import Number
+from calls.models.outbound import DoNotCall, OutboundRequest, OutboundSettings
 from calls.models.recording import Recording
 from calls.models.routing import RoutingChoice, RoutingReason, RoutingRule
 from calls.models.utterance import Utterance
@@ -21,11 +22,14 @@ __all__ = [
     "Channel",
     "Command",
     "Direction",
+    "DoNotCall",
     "Holiday",
     "Leg",
     "Number",
     "OpeningHours",
     "OpeningInterval",
+    "OutboundRequest",
+    "OutboundSettings",
     "Recording",
     "RefusedCall",
     "RoutingChoice",

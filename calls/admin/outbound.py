@@ -1,0 +1,80 @@
+"""Whom not to call, and the rules of placed calls, in the back office."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from unfold.decorators import action
+
+from calls.admin.files import CsvFileForm
+from calls.errors import FileFaults
+from calls.models import DoNotCall, OutboundSettings
+from calls.services.do_not_call import do_not_call_import
+from tenants.admin import TenantModelAdmin
+
+
+@admin.register(DoNotCall)
+class DoNotCallAdmin(TenantModelAdmin):
+    """Numbers that are never called."""
+
+    list_display = ("number", "reason", "source", "created_at")
+    list_filter = ("source",)
+    search_fields = ("number", "reason")
+    fields = ("number", "reason", "source")
+    readonly_fields = ("source",)
+    actions_list = ("import_numbers",)
+
+    @action(description=gettext_lazy("Import numbers"), icon="upload_file", url_path="import")  # type: ignore[untyped-decorator]
+    def import_numbers(self, request: HttpRequest) -> HttpResponse:
+        """Bring a file's numbers into the list, all of them or none."""
+        listed = reverse("admin:calls_donotcall_changelist")
+        tenant = request.tenant  # type: ignore[attr-defined]
+        if tenant is None:
+            messages.warning(request, _("Select a tenant first: its data is only seen inside it."))
+            return HttpResponseRedirect(reverse("admin:index"))
+        form = CsvFileForm(request.POST or None, request.FILES or None)
+        if form.is_valid():
+            try:
+                new = do_not_call_import(
+                    tenant=tenant, text=form.cleaned_data["file"], actor=cast(Any, request.user)
+                )
+            except FileFaults as error:
+                form.faults = error.problems
+            else:
+                messages.success(
+                    request, _("%(count)d numbers are new in the list.") % {"count": new}
+                )
+                return HttpResponseRedirect(listed)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Import numbers not to call"),
+            "opts": self.opts,
+            "form": form,
+            "button": _("Import"),
+            "back": listed,
+        }
+        return TemplateResponse(request, "admin/calls/form.html", context)
+
+
+@admin.register(OutboundSettings)
+class OutboundSettingsAdmin(TenantModelAdmin):
+    """One row: when may be called, and how many at once."""
+
+    list_display = ("window_opens", "window_closes", "max_at_once")
+    list_display_links = list_display
+    fields = ("window_opens", "window_closes", "max_at_once")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Only where there is none yet."""
+        allowed: bool = super().has_add_permission(request)
+        return allowed and not self.get_queryset(request).exists()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """They are changed, never removed."""
+        return False
