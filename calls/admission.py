@@ -23,7 +23,7 @@ from calls.services.intake import (
     call_connect,
     call_open_from_page,
 )
-from calls.tokens import BadToken, read_stream_token, read_widget_token
+from calls.tokens import BadToken, read_resume_token, read_stream_token, read_widget_token
 from tenants.channels import SocketIdentity, identify
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
 from tenants.models import Tenant, User
@@ -108,6 +108,19 @@ async def _by_login(scope: Mapping[str, Any], agent: str) -> Visitor:
         return Visitor(identity.tenant_id, uuid.UUID(agent), user_id=identity.user_id)
     except ValueError:
         raise Denied(NO_SUCH_AGENT, f"{agent[:40]!r} names no agent") from None
+
+
+def resumes(scope: Mapping[str, Any]) -> str:
+    """The token of a socket that comes back to a call of its page's; empty for a new one's."""
+    return _first(parse_qs(scope.get("query_string", b"").decode("latin-1")), "resume")
+
+
+def admit_resumed(token: str) -> uuid.UUID:
+    """The call whose page comes back. Raises Denied."""
+    try:
+        return read_resume_token(token)
+    except BadToken as error:
+        raise Denied(NOT_ALLOWED, str(error)) from None
 
 
 async def open_from_page(visitor: Visitor) -> Call:

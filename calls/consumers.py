@@ -7,12 +7,14 @@ goes from `receive()` straight into the voice loop, and nothing else happens to 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from channels.consumer import AsyncConsumer
+from django.conf import settings
 
 from calls import admission
 from calls.admission import Denied, TooManyPages, Visitor
@@ -20,17 +22,22 @@ from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
 from calls.live import LiveCalls, live
 from calls.lobby import NoRoom, Seat
-from calls.providers.carriers import browser
+from calls.models import Call
 from calls.providers.carriers.asgi import Receive, Send
-from calls.providers.carriers.browser import BrowserMedia
-from calls.providers.carriers.errors import BUSY, MediaFault, StreamGone
+from calls.providers.carriers.browser import BrowserMedia, PageStart
+from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, MediaFault, StreamGone
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.twilio import media as twilio
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
+from calls.providers.carriers.webrtc.media import WebRtcMedia
+from calls.providers.carriers.webrtc.opening import Opening
 from calls.session import StoredCall
+from calls.tokens import resume_token
 from tenants.client_ip import socket_ip
 
 log = logging.getLogger(__name__)
+
+GONE = 1000  # the close code of a call that was cancelled from outside
 
 AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall]]
 
@@ -103,21 +110,37 @@ class TwilioMediaConsumer(MediaConsumer):
 
 
 class BrowserMediaConsumer(MediaConsumer):
-    """A page's call: 16 kHz PCM both ways, and everything that the page shows."""
+    """A page's call: its sound over WebRTC or as 16 kHz PCM both ways, and all that it shows."""
 
     async def serve(self, scope: Any, receive: Receive, send: Send, seat: Seat) -> None:
-        """Find out who it is, wait for the start, then talk."""
+        """Find out who it is, wait for the start, then talk; or go on with a call that lives."""
+        token = admission.resumes(scope)
+        if token:
+            await self._resume(token, receive, send, seat)
+            return
         visitor: Visitor = await admission.admit_page(scope)
+        opening = Opening(receive, send, settings.WEBRTC, str(visitor.agent), self.limits)
         async with seat.idle():
-            start = await browser.read_start(receive, self.limits)
+            start, peer = await opening.start()
         try:
             found = await admission.open_from_page(visitor)
-        except TooManyPages as denied:  # in words too: the close code alone says "busy"
-            problem = {"type": "error", "code": denied.name, "message": str(denied)}
-            await send({"type": "websocket.send", "text": orjson.dumps(problem).decode()})
+        except BaseException as denied:
+            if peer is not None:
+                await peer.close()
+            if isinstance(denied, TooManyPages):  # in words too: the close code says just "busy"
+                await _tell_problem(send, denied)
             raise
         seat.leave()
-        media = BrowserMedia(receive, send, limits=self.limits)
+        if peer is None:
+            await self._talk(found, BrowserMedia(receive, send, limits=self.limits), start)
+            return
+        media = WebRtcMedia(peer, settings.WEBRTC, opening.user, limits=self.limits)
+        page = asyncio.ensure_future(media.attend(receive, send))
+        self.live.in_background(self._outlive(found, media, start), f"call {found.public_id}")
+        await page
+
+    async def _talk(self, found: Call, media: BrowserMedia | WebRtcMedia, start: PageStart) -> None:
+        """One call to its end."""
         feed = PageFeed(media.send_json)
         call = StoredCall(found, page=feed, page_recognises=start.recognises)
         media.on_transcript = call.page_heard
@@ -125,6 +148,28 @@ class BrowserMediaConsumer(MediaConsumer):
             await conduct(call, media, self.live)
         finally:
             feed.stop()
+
+    async def _outlive(self, found: Call, media: WebRtcMedia, start: PageStart) -> None:
+        """One call to its end, whatever becomes of the socket that began it."""
+        self.live.resumable[found.public_id] = media
+        try:
+            await media.send_json({"type": "resume", "token": resume_token(found.public_id)})
+            await self._talk(found, media, start)
+        finally:
+            del self.live.resumable[found.public_id]
+            await media.hang_up(GONE)  # nothing, unless we are cancelled
+
+    async def _resume(self, token: str, receive: Receive, send: Send, seat: Seat) -> None:
+        call = self.live.resumable.get(admission.admit_resumed(token))
+        if call is None:
+            raise Denied(NO_SUCH_AGENT, "that call is over, or not here")
+        seat.leave()
+        await call.attend(receive, send)
+
+
+async def _tell_problem(send: Send, denied: TooManyPages) -> None:
+    problem = {"type": "error", "code": denied.name, "message": str(denied)}
+    await send({"type": "websocket.send", "text": orjson.dumps(problem).decode()})
 
 
 async def _close(send: Send, code: int, reason: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from calls.lobby import Lobby
+from calls.providers.carriers.asgi import Receive, Send
 from calls.voice.end_reasons import EndReason
 from calls.voice.watchdog import loop_lag
 from calls.writer import Writer
@@ -31,6 +32,13 @@ class Endable(Protocol):
     def end(self, reason: str) -> None: ...
 
 
+class Attended(Protocol):
+    """A call that outlives its page's socket, and takes another."""
+
+    async def attend(self, receive: Receive, send: Send) -> None:
+        """Serve a socket until it is gone, or the call is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the health page shows."""
@@ -45,6 +53,7 @@ class Snapshot:
 class LiveCalls:
     """Every call of this process from its first frame until its last word is stored.
 
+    `resumable` holds those to which a page may come back on another socket.
     `takes_calls` is off where other processes do that. `changed` is called when no more are taken.
     """
 
@@ -55,6 +64,7 @@ class LiveCalls:
         self.changed: Callable[[], None] = lambda: None
         self.writer = Writer()
         self.lobby = Lobby(most=3 * limit, most_of_one=limit)
+        self.resumable: dict[uuid.UUID, Attended] = {}
         self._calls: dict[uuid.UUID, Endable] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._quiet: asyncio.Future[None] | None = None

@@ -17,6 +17,7 @@ from django.conf import settings
 from agents.services.mind import check_model, close_clients
 from calls.live import live
 from calls.presence import presence
+from calls.providers.carriers.webrtc import engine as webrtc
 from calls.providers.registry import warm_up as warm_up_providers
 from calls.providers.tts import cache
 from calls.voice import silero
@@ -37,6 +38,8 @@ def warm_up() -> None:
         cache.configure(Path(settings.MEDIA_ROOT) / "phrases")
         silero.load()
         warm_up_providers(settings.SPEECH_CREDENTIALS)
+        if live.takes_calls and settings.WEBRTC.enabled:
+            webrtc.load()
         _warm = True
         log.info("warm after %.1f s: speech detector and providers", time.perf_counter() - started)
 

@@ -2,7 +2,8 @@
 
 A token names a call by its public id. That it opens one socket only is not the token's doing:
 taking it moves the call's row out of `ringing` (Twilio) or creates the row (browser), and the
-database lets either happen once. Neither Redis nor a process has to remember it.
+database lets either happen once. Neither Redis nor a process has to remember it. A page's token to
+resume opens any number of sockets, each in place of the one before, while its call is live.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from django.core import signing
 
 _STREAM_SALT = "calls.stream-token"
 _WIDGET_SALT = "calls.widget-token"
+_RESUME_SALT = "calls.resume-token"
 STREAM_SECONDS = 120
 WIDGET_SECONDS = 600
+RESUME_SECONDS = 24 * 3600  # beyond any call: what it opens is gone when the call is over
 
 
 class BadToken(Exception):
@@ -30,6 +33,16 @@ def stream_token(call_id: uuid.UUID) -> str:
 def read_stream_token(token: str, max_age: int = STREAM_SECONDS) -> uuid.UUID:
     """The public id of the token's call. Raises BadToken."""
     return _uuid(_load(token, _STREAM_SALT, max_age))
+
+
+def resume_token(call_id: uuid.UUID) -> str:
+    """The token with which a page comes back to its own call, on another socket."""
+    return signing.dumps(call_id.hex, salt=_RESUME_SALT)
+
+
+def read_resume_token(token: str, max_age: int = RESUME_SECONDS) -> uuid.UUID:
+    """The public id of the token's call. Raises BadToken."""
+    return _uuid(_load(token, _RESUME_SALT, max_age))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,15 @@ def words(expects: str) -> Kind[tuple[str, ...]]:
     return Kind(expects, lambda value: tuple(filter(None, map(str.strip, value.split(",")))))
 
 
+def each(pattern: str, expects: str) -> Kind[tuple[str, ...]]:
+    """Texts with commas between them, each of which matches the whole pattern."""
+
+    def parse(value: str) -> tuple[str, ...]:
+        return tuple(matching(pattern, expects).parse(text) for text in words(expects).parse(value))
+
+    return Kind(expects, parse)
+
+
 def fernet_keys(expects: str) -> Kind[tuple[str, ...]]:
     """Keys for `cryptography.fernet` with commas between them, the newest first."""
 

@@ -65,7 +65,7 @@ def _loggers() -> dict[str, dict[str, Any]]:
         name: {"handlers": [], "propagate": True} for name in ("django", "django.server")
     }
     talkative = (
-        "asyncio", "axes", "celery.app.trace", "celery.beat", "celery.worker", "daphne",
+        "aioice", "asyncio", "axes", "celery.app.trace", "celery.beat", "celery.worker", "daphne",
         "httpcore", "httpx", "twisted", "uvicorn",
     )  # fmt: skip
     passing_on["django.request"] = {"filters": ["denials"], "propagate": True}

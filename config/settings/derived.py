@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from calls.providers.carriers.webrtc.ice import IceOptions
 from calls.providers.provider import Credentials
 from config.settings.env import Environment
 
@@ -73,6 +74,18 @@ def credentials(env: Environment) -> Credentials:
         elevenlabs_base_url=env.ELEVENLABS_BASE_URL,
         openai_audio_key=env.OPENAI_AUDIO_API_KEY,
         openai_audio_base_url=env.OPENAI_AUDIO_BASE_URL,
+    )
+
+
+def ice(env: Environment) -> IceOptions:
+    """How pages connect over WebRTC."""
+    return IceOptions(
+        enabled=env.WEBRTC_ENABLED,
+        stun_urls=env.WEBRTC_STUN_URLS,
+        turn_urls=env.WEBRTC_TURN_URLS,
+        turn_secret=env.WEBRTC_TURN_SECRET,
+        turn_seconds=env.WEBRTC_TURN_SECONDS,
+        private=env.WEBRTC_PRIVATE_ADDRESSES,
     )
 
 

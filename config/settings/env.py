@@ -232,6 +232,47 @@ class Environment:
         help="Telnyx's address, for all accounts. Unset: `https://api.telnyx.com/v2`; without "
         "`TELNYX_API_KEY` the simulated Telnyx's on this machine.",
     )
+    WEBRTC_ENABLED: bool = variable(
+        kinds.boolean(),
+        default="true",
+        group=CARRIERS,
+        help="Pages may call over WebRTC; without it their sound comes over their WebSocket. "
+        "Switch it off where no UDP reaches Andrea, and pages need not find that out.",
+    )
+    WEBRTC_STUN_URLS: tuple[str, ...] = variable(
+        kinds.each(r"stuns?:[^\s?,]+", "addresses such as stun:turn.example.com:3478"),
+        group=CARRIERS,
+        help="STUN servers for pages; Andrea asks the first of them for its own public address. "
+        "Needed behind a NAT.",
+    )
+    WEBRTC_TURN_URLS: tuple[str, ...] = variable(
+        kinds.each(
+            r"turns?:[^\s?,]+(\?transport=(udp|tcp))?",
+            "addresses such as turns:turn.example.com:5349?transport=tcp",
+        ),
+        group=CARRIERS,
+        help="TURN servers for pages that cannot reach Andrea by UDP themselves.",
+    )
+    WEBRTC_TURN_SECRET: str = variable(
+        kinds.text(),
+        group=CARRIERS,
+        secret=True,
+        help="What the TURN servers share with us (coturn: `static-auth-secret`): pages get "
+        "credentials made with it.",
+    )
+    WEBRTC_TURN_SECONDS: int = variable(
+        kinds.integer(60, 86400, "seconds"),
+        default="3600",
+        group=CARRIERS,
+        help="How long a page's TURN credentials are good for: longer than the longest call.",
+    )
+    WEBRTC_PRIVATE_ADDRESSES: bool = variable(
+        kinds.boolean(),
+        default="false",
+        group=CARRIERS,
+        help="Send packets also to addresses of private networks that a page names. Pages in "
+        "our own network reach us without that.",
+    )
     PAGE_CALLS_PER_USER: int = variable(
         kinds.integer(1, 1000, "a number of calls"),
         default="3",
@@ -308,6 +349,8 @@ def conflicts(env: Environment, *, production: bool) -> Iterator[Fault]:
         for name in ("TELNYX_PUBLIC_KEY", "TELNYX_CONNECTION_ID"):
             if not getattr(env, name):
                 yield Fault(name, "", "is needed with TELNYX_API_KEY")
+    if env.WEBRTC_TURN_URLS and not env.WEBRTC_TURN_SECRET:
+        yield Fault("WEBRTC_TURN_SECRET", "", "is needed with WEBRTC_TURN_URLS")
     if env.AZURE_SPEECH_KEY and not (env.AZURE_SPEECH_REGION or env.AZURE_SPEECH_HOST):
         yield Fault("AZURE_SPEECH_REGION", "", "is needed with AZURE_SPEECH_KEY")
     if production:

@@ -1,5 +1,6 @@
 """The test suite: real PostgreSQL and Redis; quick hashes, mail and cache in memory."""
 
+from calls.providers.carriers.webrtc.ice import IceOptions
 from calls.providers.provider import Credentials
 from config.settings.base import *  # noqa: F403
 from config.settings.base import ALLOWED_HOSTS, DATA_DIR, DATABASES
@@ -21,3 +22,4 @@ MEDIA_ROOT = DATA_DIR / "test-media"
 # No test reaches a vendor, whatever keys its machine has.
 SPEECH_CREDENTIALS = Credentials()
 GROQ_API_KEY = TWILIO_ACCOUNT_SID = TWILIO_AUTH_TOKEN = TELNYX_API_KEY = ""
+WEBRTC = IceOptions()

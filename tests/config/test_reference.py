@@ -39,7 +39,9 @@ def test_every_variable_says_what_it_is_for():
 
 def test_every_key_token_password_and_url_with_one_is_a_secret():
     for item in variables(Environment):
-        sensitive = re.search(r"_KEYS?$|TOKEN|PASSWORD|DATABASE.*_URL|REDIS_URL|EMAIL_URL", item.name)
+        sensitive = re.search(
+            r"_KEYS?$|_SECRET$|TOKEN|PASSWORD|DATABASE.*_URL|REDIS_URL|EMAIL_URL", item.name
+        )
         assert item.secret == bool(sensitive), item.name
 
 

@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from calls.providers.carriers.browser import BrowserMedia, read_start
+from calls.providers.carriers.browser import BrowserMedia, PageStart
 from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
 from calls.providers.carriers.socket import Limits
+from calls.providers.carriers.webrtc.ice import IceOptions
+from calls.providers.carriers.webrtc.opening import Opening
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
 from tests.calls.sockets import Socket
 
@@ -22,19 +24,26 @@ def stream_of(socket: Socket, **kwargs) -> BrowserMedia:
     )
 
 
+async def read_start(socket: Socket, limits: Limits | None = None) -> PageStart:
+    opening = Opening(socket.receive, socket.send, IceOptions(), "tests", limits or Limits())
+    start, peer = await opening.start()
+    assert peer is None
+    return start
+
+
 async def all_of(stream: BrowserMedia):
     return [event async for event in stream]
 
 
 async def test_start_at_16_khz_is_taken():
     start = {"type": "start", "sample_rate": 16000}
-    assert (await read_start(Socket([start]).receive)).recognises
+    assert (await read_start(Socket([start]))).recognises
 
 
 @pytest.mark.parametrize("has", [True, False])
 async def test_page_says_whether_it_can_recognise(has):
     start = {"type": "start", "sample_rate": 16000, "speech_recognition": has}
-    assert (await read_start(Socket([start]).receive)).recognises is has
+    assert (await read_start(Socket([start]))).recognises is has
 
 
 @pytest.mark.parametrize(
@@ -50,20 +59,20 @@ async def test_page_says_whether_it_can_recognise(has):
 )
 async def test_anything_but_the_start_is_refused(message, fault):
     with pytest.raises(MediaFault) as caught:
-        await read_start(Socket([message]).receive)
+        await read_start(Socket([message]))
     assert caught.value.fault is fault
 
 
 async def test_missing_start_is_not_waited_for_for_ever():
-    with pytest.raises(MediaFault, match="no start message"):
-        await read_start(Socket().receive, Limits(start_seconds=0.01))
+    with pytest.raises(MediaFault, match="no start within"):
+        await read_start(Socket(), Limits(start_seconds=0.01))
 
 
 async def test_page_that_goes_before_the_start_is_no_fault():
     socket = Socket()
     socket.disconnect()
     with pytest.raises(StreamGone):
-        await read_start(socket.receive)
+        await read_start(socket)
 
 
 async def test_sound_keys_and_acknowledgements_come_through():

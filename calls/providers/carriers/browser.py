@@ -1,13 +1,13 @@
 """The page's own media protocol: PCM16 at 16 kHz as binary, everything else as JSON text.
 
-From the page: binary sound (20 ms a message), `start` first, `played` with the mark that the
+From the page: `start` first (`webrtc/opening.py` tells what may come before it), binary sound
+(20 ms a message), `played` with the mark that the
 worklet has played up to, `dtmf`, `transcript` (where the page itself recognises), `hangup`.
 To the page: binary sound, `mark`, `clear`, and whatever the page shows.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ import orjson
 from calls.providers.carriers.arrivals import Arrivals
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.dtmf import tones
-from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
+from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.socket import (
     DEFAULT_LIMITS,
     Limits,
@@ -35,37 +35,38 @@ Heard = Callable[[str, bool], None]
 
 @dataclass(frozen=True, slots=True)
 class PageStart:
-    """What a page tells at first; `recognises` unless it says that it has no recogniser."""
+    """What a page tells at first; `recognises` unless it says that it has no recogniser.
+
+    With `webrtc` its sound comes over the connection that it has made before.
+    """
 
     recognises: bool = True
+    webrtc: bool = False
 
 
-async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> PageStart:
-    """Read the page's `start`.
-
-    Raises MediaFault (not in time, another sample rate, sound before it) and StreamGone.
-    """
-    try:
-        async with asyncio.timeout(limits.start_seconds):
-            message = await receive()
-    except TimeoutError:
+def start_in(message: dict[str, Any]) -> PageStart:
+    """The page's start. Raises MediaFault for any other message, and for another sample rate."""
+    if message.get("type") != "start":
         raise MediaFault(
-            Fault.MISSING_START, f"no start message within {limits.start_seconds:g} s"
-        ) from None
-    if message["type"] == "websocket.disconnect":
-        raise StreamGone
-    text = message.get("text")
-    if text is None or len(text) > limits.message_bytes:
-        raise MediaFault(Fault.MISSING_START, "the first message has to be the start, as JSON")
-    start = parse(text)
-    if start.get("type") != "start":
-        raise MediaFault(Fault.MISSING_START, f"{str(start.get('type'))[:20]!r} came before start")
-    if str(start.get("sample_rate")) != str(SAMPLE_RATE):
+            Fault.MISSING_START, f"{str(message.get('type'))[:20]!r} came before start"
+        )
+    if str(message.get("sample_rate")) != str(SAMPLE_RATE):
         raise MediaFault(
             Fault.WRONG_FORMAT,
-            f"{str(start.get('sample_rate'))[:20]} Hz; the page has to send {SAMPLE_RATE} Hz",
+            f"{str(message.get('sample_rate'))[:20]} Hz; the page has to send {SAMPLE_RATE} Hz",
         )
-    return PageStart(recognises=start.get("speech_recognition") is not False)
+    return PageStart(
+        recognises=message.get("speech_recognition") is not False,
+        webrtc=message.get("transport") == "webrtc",
+    )
+
+
+def transcript_in(message: dict[str, Any]) -> tuple[str, bool]:
+    """What the page itself recognised, and whether it is final. Raises MediaFault."""
+    text = message.get("text")
+    if not isinstance(text, str) or len(text) > _TEXT_LIMIT:
+        raise MediaFault(Fault.MALFORMED, f"a transcript is a text of {_TEXT_LIMIT} at most")
+    return text, message.get("final") is True
 
 
 class BrowserMedia(SocketStream):
@@ -107,11 +108,9 @@ class BrowserMedia(SocketStream):
         return Closed("caller_hung_up") if kind == "hangup" else None
 
     def _hear(self, message: dict[str, Any]) -> None:
-        text = message.get("text")
-        if not isinstance(text, str) or len(text) > _TEXT_LIMIT:
-            raise MediaFault(Fault.MALFORMED, f"a transcript is a text of {_TEXT_LIMIT} at most")
+        text, final = transcript_in(message)
         if self.on_transcript is not None:
-            self.on_transcript(text, message.get("final") is True)
+            self.on_transcript(text, final)
 
     async def send(self, pcm: bytes) -> None:
         """Have the page play PCM16 at 16 kHz after what it has already."""

@@ -15,6 +15,7 @@ class Fault(StrEnum):
     OVERSIZED = "oversized"
     FLOOD = "flood"
     NOT_READING = "not_reading"
+    NO_PATH = "no_path"
 
 
 # Every code but 1000 with which we close a media socket. An application may send only 3000-4999
@@ -25,6 +26,7 @@ CLOSE_CODES = {
     Fault.MALFORMED: 4400,
     Fault.MISSING_START: 4408,
     Fault.NOT_READING: 4408,
+    Fault.NO_PATH: 4424,
     Fault.OVERSIZED: 4413,
     Fault.WRONG_FORMAT: 4415,
     Fault.BINARY: 4415,
