@@ -97,7 +97,7 @@ async def _connection(
             writer.write(response.encode())
             await writer.drain()
     writer.close()
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, asyncio.CancelledError):
         await writer.wait_closed()
 
 

@@ -15,7 +15,6 @@ import random
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
@@ -24,30 +23,11 @@ from calls.simulator.small_http import Request, Response
 from calls.simulator.telnyx import Leg, Person, TelnyxCloud, refusal
 from calls.simulator.telnyx_stream import TelnyxStream
 from calls.voice.codecs import MULAW_SILENCE
+from tests.peers.faults import Fault
 
 __all__ = ["Fault", "Leg", "Person", "RudeCloud", "RudeStream", "TelnyxCloud"]
 
 SILENT_FRAME = bytes([MULAW_SILENCE]) * 160
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What one request gets instead of, or before, its answer. `delay` is in seconds.
-
-    A `late` fault comes after the command was done, as if its answer got lost.
-    """
-
-    status: int = 0
-    code: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    cut: bool = False
-    late: bool = False
-
-    @property
-    def answers(self) -> bool:
-        """Whether the request is answered by this, and not only later."""
-        return self.cut or bool(self.status)
 
 
 class RudeStream(TelnyxStream):

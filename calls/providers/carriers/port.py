@@ -42,12 +42,14 @@ class StreamTarget:
     """Where a carrier brings a leg's sound, and what it hands over there.
 
     `parameters` come back in the stream's start message. `record` asks the carrier for a
-    recording of its own.
+    recording of its own. Carriers that tell of the stream, and ask what comes after it, do so at
+    `signals_url`.
     """
 
     url: str
     parameters: Mapping[str, str]
     record: bool = False
+    signals_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def test_synchronous_detection_comes_with_the_status() -> None:
     ],
 )
 def test_what_became_of_dialling_a_person(status: str, reached: bool, cause: EndCause) -> None:
-    (signal,) = signals(told(Kind.DIALLED, DialCallStatus=status, DialCallSid="CA9"))
+    (signal,) = signals(told(Kind.AFTER_DIAL, DialCallStatus=status, DialCallSid="CA9"))
     assert isinstance(signal, HandoverEnded)
     assert (signal.reached, signal.cause, signal.person_leg) == (reached, cause, "CA9")
 

@@ -1,17 +1,15 @@
-"""What we ask of Twilio, through its own SDK (twilio.md, 6 to 9)."""
+"""Commands to Twilio's REST API (twilio.md, 6 to 9)."""
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from urllib.parse import quote
 
-import httpx
-from twilio.base.exceptions import TwilioRestException
-
-from agents.brain.errors import BadKey, BadRequest, NetworkFailure, ProviderTimeout
+from agents.brain.errors import BadKey, BadRequest, ProviderError
 from calls.providers.carriers.port import (
+    Capability,
     Checked,
     Dial,
     Handover,
@@ -20,57 +18,82 @@ from calls.providers.carriers.port import (
     StreamTarget,
     Unsupported,
 )
-from calls.providers.carriers.signals import MessageKind
-from calls.providers.carriers.twilio import twiml
-from calls.providers.carriers.twilio.client import NAME, HttpxClient, client_for, error_of
+from calls.providers.carriers.steps import Step
+from calls.providers.carriers.twilio import transfer, twiml
+from calls.providers.carriers.twilio.addresses import address
+from calls.providers.carriers.twilio.client import (
+    NAME,
+    Form,
+    NotFound,
+    Pace,
+    TwilioClient,
+)
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
-from calls.providers.carriers.twilio.events import Kind
-from calls.providers.http_errors import error_of_status
+from calls.providers.carriers.twilio.events import Kind, Stage
+from calls.providers.carriers.twilio.health import account_problems, number_problems
+from calls.providers.carriers.twilio.outgoing import form_of
+from calls.providers.carriers.twilio.recordings import Recordings
 
-T = TypeVar("T")
+CAPABILITIES = frozenset(Capability)
 
 # Every step of a call is told to us; by default Twilio tells only the last.
-_STEPS = ["initiated", "ringing", "answered", "completed"]
-_RECORDING_EVENTS = ["completed", "absent"]
+_STEPS = ("initiated", "ringing", "answered", "completed")
+_RECORDING_EVENTS = ("completed", "absent")
+_RING_SECONDS = (5, 600)
+_LIMIT_SECONDS = 14_400
 
 
 class TwilioApi:
     """One account at Twilio; implements `CarrierApi`.
 
-    `signals_url` in orders is our webhooks' address up to the kind of callback. Twilio takes no
-    id for a command, so nothing here may be repeated blindly but what is the same done twice.
+    `signals_url` in orders is our webhooks' address up to the kind of callback (`events.Kind`);
+    that of the constructor is where the account's numbers ought to call, for `check`. Twilio
+    takes no id for a command: what may have been done is not sent again, and raises.
     """
 
     def __init__(
-        self, credentials: TwilioCredentials, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        credentials: TwilioCredentials,
+        *,
+        base_url: str = "",
+        signals_url: str = "",
+        pace: Pace | None = None,
     ) -> None:
-        self._credentials = credentials
-        self._http = HttpxClient(transport)
-        self._client = client_for(credentials, self._http)
+        self._credentials, self._signals_url = credentials, signals_url
+        self._client = TwilioClient(credentials, base_url, pace)
+        self._recordings = Recordings(self._client)
+
+    async def open(self) -> None:
+        """Connect before the first call has to wait for it. Raises BadKey, NetworkFailure, ..."""
+        await self._client.get()
+
+    # --- calls ------------------------------------------------------------------------------
 
     async def place(self, dial: Dial) -> str:
-        """Call somebody; the answered call is connected to our media socket."""
-        options: dict[str, Any] = {
-            "to": dial.to_number,
-            "from_": dial.from_number,
-            "twiml": twiml.stream(
-                dial.stream, action_url=_address(dial.signals_url, "after-stream")
-            ),
-            "status_callback": _address(dial.signals_url, Kind.CALL_STATUS),
-            "status_callback_event": _STEPS,
-            "timeout": dial.ring_seconds,
-            "time_limit": dial.limit_seconds,
+        """Call somebody; the answered call is connected to our media socket.
+
+        A machine is looked for while the call goes on, so nobody waits for the verdict in
+        silence; for one, it is told once its greeting is over.
+        """
+        signals_url = dial.stream.signals_url or dial.signals_url
+        target = StreamTarget(
+            dial.stream.url, dial.stream.parameters, dial.stream.record, signals_url
+        )
+        form = {
+            **_leg(dial.to_number, dial.from_number, dial.ring_seconds),
+            "Twiml": twiml.stream(target),
+            **_told(address(dial.signals_url, Kind.CALL_STATUS)),
+            "TimeLimit": str(min(dial.limit_seconds, _LIMIT_SECONDS)),
         }
-        if dial.detect_machine:  # asynchronously: nobody waits in silence for the verdict
-            options |= {
-                "machine_detection": "DetectMessageEnd",
-                "async_amd": "true",
-                "async_amd_status_callback": _address(dial.signals_url, Kind.MACHINE),
+        if dial.detect_machine:
+            form |= {
+                "MachineDetection": "DetectMessageEnd",
+                "AsyncAmd": "true",
+                "AsyncAmdStatusCallback": address(dial.signals_url, Kind.MACHINE),
             }
         if dial.stream.record:
-            options |= _recording(dial.signals_url)
-        created = await self._ask(self._client.calls.create_async(**options))
-        return str(created.sid)
+            form |= {"Record": "true", **_recording(dial.signals_url)}
+        return await self._create("Calls", form)
 
     async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """Twilio is answered in the answer to its own webhook."""
@@ -85,97 +108,160 @@ class TwilioApi:
         raise Unsupported(NAME, "a call is refused in the answer to its webhook")
 
     async def say_and_hang_up(
-        self,
-        leg: str,
-        text: str,
-        language: str,
-        command_id: uuid.UUID,
-    ) -> None:
+        self, leg: str, text: str, language: str, command_id: uuid.UUID,
+    ) -> None:  # fmt: skip
         """Let Twilio's own voice say it."""
         await self._instruct(leg, twiml.say_and_hang_up(text, language=language))
 
     async def hang_up(self, leg: str, command_id: uuid.UUID) -> None:
-        """End the call, however far it is."""
+        """End the call, however far it is. One that is over already is no error."""
         try:
-            await self._ask(self._client.calls(leg).update_async(status="completed"))
+            await self._change(leg, {"Status": "completed"}, repeatable=True)
         except LegGone:
             return
-
-    async def hand_over(self, handover: Handover) -> None:
-        """Dial the person; what the person hears first and presses is asked of our webhooks."""
-        await self._instruct(handover.leg, twiml.hand_over(handover))
 
     async def send_dtmf(self, leg: str, keys: str, command_id: uuid.UUID) -> None:
         """Keys go out as tones through the media stream, which any other order would end."""
         raise Unsupported(NAME, "keys are sent as tones through the media stream")
 
+    # --- to a person ------------------------------------------------------------------------
+
+    async def hand_over(self, handover: Handover) -> None:
+        """Hand the caller to a person.
+
+        Without a briefing Twilio rings the person itself, and the caller hears that. With one
+        the person is called on a leg of their own, and `transfer.follow_ups` takes it from there.
+        """
+        if not handover.briefing:
+            await self._instruct(handover.leg, twiml.blind(handover))
+            return
+        about = transfer.about(handover)
+        key_url = address(handover.signals_url, Kind.PERSON_KEY, **about)
+        form = {
+            **_leg(handover.to_number, handover.caller_id, handover.ring_seconds),
+            "Twiml": twiml.brief(handover, action_url=key_url),
+            **_told(address(handover.signals_url, Kind.PERSON_STATUS, **about)),
+        }
+        await self._create("Calls", form)
+
+    async def take(self, step: Step) -> None:
+        """Do what a callback called for (`transfer.follow_ups`)."""
+        about = {
+            "caller": step.leg,
+            "handover": step.arguments["handover"],
+            "back": step.arguments["back"],
+            "stage": Stage.JOINED.value,
+        }
+        if step.action == transfer.JOIN:
+            await self._join(step, about)
+        else:
+            await self._ask_about(step, about)
+
+    async def _join(self, step: Step, about: dict[str, str]) -> None:
+        """Bring the caller to the person. If that fails the person is let go, and tells why.
+
+        Only once the caller has come does the end of the person's leg mean a talk that is over.
+        """
+        person = step.arguments["person"]
+        room = transfer.room(about["handover"])
+        action_url = address(about["back"], Kind.AFTER_DIAL, **about)
+        try:
+            await self._instruct(step.leg, twiml.join_caller(room, action_url=action_url))
+        except ProviderError as error:
+            await self.hang_up(person, step.command_id)
+            if not isinstance(error, LegGone):
+                raise
+            return
+        joined = address(about["back"], Kind.PERSON_STATUS, **about)
+        try:
+            await self._change(person, {"StatusCallback": joined}, repeatable=True)
+        except LegGone:
+            await self._ask_about(step, about)
+
+    async def _ask_about(self, step: Step, about: dict[str, str]) -> None:
+        """The person has left: a caller who still waits in the room must not do so for ever."""
+        try:
+            await self._instruct(
+                step.leg, twiml.ask(address(about["back"], Kind.AFTER_DIAL, **about))
+            )
+        except LegGone:
+            return
+
+    # --- messages and recordings --------------------------------------------------------------
+
     async def send_message(self, message: OutgoingMessage) -> str:
         """Send an SMS or a WhatsApp message; the MessageSid."""
-        prefix = "whatsapp:" if message.kind is MessageKind.WHATSAPP else ""
-        options: dict[str, Any] = {
-            "to": prefix + message.to_number,
-            "from_": prefix + message.from_number,
-            "status_callback": _address(message.signals_url, Kind.MESSAGE_STATUS),
-        }
-        if message.template:
-            values = json.dumps(dict(message.template_values))
-            options |= {"content_sid": message.template, "content_variables": values}
-        else:
-            options |= {"body": message.text}
-        if message.media:
-            options["media_url"] = list(message.media)
-        created = await self._ask(self._client.messages.create_async(**options))
-        return str(created.sid)
+        status_url = address(message.signals_url, Kind.MESSAGE_STATUS)
+        return await self._create("Messages", form_of(message, status_url))
 
-    async def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
-        """The recording's WAV with both channels, as it comes."""
-        auth = self._credentials.user_and_password
+    async def record(self, leg: str, signals_url: str) -> str:
+        """Record a live call from now on, each side on its own channel; the RecordingSid."""
+        path = f"Calls/{quote(leg, safe='')}/Recordings"
         try:
-            async with self._http.stream(f"{url}.wav?RequestedChannels=2", auth) as answer:
-                if answer.status_code != httpx.codes.OK:
-                    raise error_of_status(NAME, answer.status_code)
-                async for piece in answer.aiter_bytes():
-                    yield piece
-        except httpx.TimeoutException:
-            raise ProviderTimeout(NAME, "the recording stopped coming") from None
-        except httpx.HTTPError as error:
-            raise NetworkFailure(NAME, f"the recording broke off: {error}") from None
+            return await self._create(path, _recording(signals_url))
+        except NotFound as error:
+            raise LegGone(NAME, error.message) from None
+
+    def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
+        """The recording's WAV with both channels, as it comes."""
+        return self._recordings.read(recording_id, url)
+
+    # --- the account --------------------------------------------------------------------------
 
     async def check(self) -> Checked:
         """Who we are at Twilio, and what is wrong with that."""
+        sid = self._credentials.account_sid
         try:
-            account = await self._ask(
-                self._client.api.accounts(self._credentials.account_sid).fetch_async()
-            )
-        except BadKey:
-            return Checked("", ("Twilio does not accept the account's SID with this token.",))
-        except BadRequest as error:
-            return Checked("", (f"Twilio knows no such account: {error.message}",))
-        problems = () if account.status == "active" else (f"The account is {account.status}.",)
-        return Checked(str(account.friendly_name), problems)
+            account = await self._client.get()
+            name, problems = str(account.get("friendly_name") or ""), account_problems(account)
+            numbers = await self._numbers()
+        except BadKey as refused:
+            return Checked("", (f"Twilio does not take {sid} with this key ({refused.message})",))
+        except BadRequest as refused:
+            return Checked("", (f"Twilio knows no account {sid} ({refused.message})",))
+        return Checked(name, problems + number_problems(numbers, self._signals_url))
+
+    async def _numbers(self) -> Sequence[dict[str, Any]]:
+        found = await self._client.get("IncomingPhoneNumbers", {"PageSize": "100"})
+        numbers = found.get("incoming_phone_numbers")
+        return [each for each in numbers if isinstance(each, dict)] if numbers else []
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._client.aclose()
+
+    # --- requests -------------------------------------------------------------------------------
+
+    async def _create(self, path: str, form: Form) -> str:
+        sid = (await self._client.post(path, form)).get("sid")
+        if not isinstance(sid, str) or not sid:
+            raise ProviderError(NAME, f"{path} was answered without a sid")
+        return sid
 
     async def _instruct(self, leg: str, document: str) -> None:
-        await self._ask(self._client.calls(leg).update_async(twiml=document))
+        """Have a live call go on with another document, whatever it does now."""
+        await self._change(leg, {"Twiml": document}, repeatable=False)
 
-    async def _ask(self, request: Awaitable[T]) -> T:
+    async def _change(self, leg: str, form: Form, *, repeatable: bool) -> None:
         try:
-            return await request
-        except TwilioRestException as error:
-            raise error_of(error) from None
+            await self._client.post(f"Calls/{quote(leg, safe='')}", form, repeatable=repeatable)
+        except NotFound as error:
+            raise LegGone(NAME, error.message) from None
 
 
-def _address(signals_url: str, kind: str) -> str:
-    return f"{signals_url.rstrip('/')}/{kind}"
+def _leg(to_number: str, from_number: str, ring_seconds: int) -> dict[str, str | Sequence[str]]:
+    least, most = _RING_SECONDS
+    ring = min(max(ring_seconds, least), most)
+    return {"To": to_number, "From": from_number, "Timeout": str(ring)}
 
 
-def _recording(signals_url: str) -> dict[str, Any]:
+def _told(status_url: str) -> dict[str, str | Sequence[str]]:
+    return {"StatusCallback": status_url, "StatusCallbackEvent": _STEPS}
+
+
+def _recording(signals_url: str) -> dict[str, str | Sequence[str]]:
     return {
-        "record": True,
-        "recording_channels": "dual",
-        "recording_status_callback": _address(signals_url, Kind.RECORDING),
-        "recording_status_callback_event": _RECORDING_EVENTS,
+        "RecordingChannels": "dual",
+        "RecordingStatusCallback": address(signals_url, Kind.RECORDING),
+        "RecordingStatusCallbackEvent": _RECORDING_EVENTS,
     }

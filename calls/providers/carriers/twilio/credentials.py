@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+_HOST = "https://api.twilio.com"
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    """Tokens are letters and digits; anything else was copied badly."""
+    text = secret.get_secret_value()
+    if text and not (text.isascii() and text.isalnum()):
+        raise ValueError("it has characters that no token of Twilio's has: copy it again")
+    return secret
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 16:
+        raise ValueError("the auth token is 32 characters long: copy it from the console")
+    return secret
+
+
+_Sid = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^AC[0-9a-fA-F]{32}$")]
+_KeySid = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^(SK[0-9a-fA-F]{32})?$")
+]
+_Place = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9-]*$")]
+_Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
 
 class TwilioCredentials(BaseModel):
     """An account, its token (which signs webhooks), and an API key where commands use one.
 
     Regions need `edge` and `region` together, and have tokens of their own (twilio.md, 1).
+    Raises pydantic's ValidationError, which says what is wrong in words.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    account_sid: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$")
-    auth_token: SecretStr = Field(min_length=16)
-    api_key_sid: str = Field(default="", pattern=r"^(SK[0-9a-fA-F]{32})?$")
-    api_key_secret: SecretStr = SecretStr("")
-    edge: str = Field(default="", pattern=r"^[a-z0-9-]*$")
-    region: str = Field(default="", pattern=r"^[a-z0-9]*$")
-    base_url: str = Field(default="", pattern=r"^(https?://.*)?$")
+    account_sid: _Sid
+    auth_token: Annotated[_Secret, AfterValidator(_token)]
+    api_key_sid: _KeySid = ""
+    api_key_secret: _Secret = SecretStr("")
+    edge: _Place = ""
+    region: _Place = ""
 
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> TwilioCredentials:
@@ -35,3 +68,8 @@ class TwilioCredentials(BaseModel):
         if self.api_key_sid:
             return self.api_key_sid, self.api_key_secret.get_secret_value()
         return self.account_sid, self.auth_token.get_secret_value()
+
+    @property
+    def base_url(self) -> str:
+        """The API of the account's region."""
+        return f"https://api.{self.edge}.{self.region}.twilio.com" if self.region else _HOST

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import TypedDict
 
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
+    Bridged,
     Detected,
     EndCause,
     Ended,
@@ -39,19 +41,34 @@ class Kind(StrEnum):
     CALL_STATUS = "call-status"
     MACHINE = "machine"
     STREAM = "stream"
-    DIALLED = "dialled"
+    AFTER_STREAM = "after-stream"
+    AFTER_DIAL = "after-dial"
+    PERSON_STATUS = "person-status"
+    PERSON_KEY = "person-key"
     RECORDING = "recording"
     MESSAGE = "message"
     MESSAGE_STATUS = "message-status"
 
 
-# The fields that tell one callback of a kind from the others of the same call or message.
+class Stage(StrEnum):
+    """How far a warm transfer had come when an address was told, in its `stage`; none at first."""
+
+    JOINED = "joined"
+
+
+ACCEPT_KEY = "1"
+
+# The fields that tell one callback of a kind from the others of the same call or message. Those
+# that begin in lower case are our own, out of the address.
 _IDENTITY = {
     Kind.INCOMING_CALL: ("CallSid",),
     Kind.CALL_STATUS: ("CallSid", "SequenceNumber", "CallStatus"),
     Kind.MACHINE: ("CallSid", "AnsweredBy"),
     Kind.STREAM: ("CallSid", "StreamSid", "StreamEvent"),
-    Kind.DIALLED: ("CallSid", "DialCallSid", "DialCallStatus"),
+    Kind.AFTER_STREAM: ("CallSid",),
+    Kind.AFTER_DIAL: ("CallSid", "handover", "stage", "DialCallSid", "DialCallStatus"),
+    Kind.PERSON_STATUS: ("CallSid", "SequenceNumber", "CallStatus"),
+    Kind.PERSON_KEY: ("CallSid", "Digits"),
     Kind.RECORDING: ("RecordingSid", "RecordingStatus"),
     Kind.MESSAGE: ("MessageSid",),
     Kind.MESSAGE_STATUS: ("MessageSid", "MessageStatus"),
@@ -65,6 +82,7 @@ _ENDS = {
     "canceled": EndCause.CANCELLED,
     "failed": EndCause.FAILED,
 }
+ENDED_STATUSES = frozenset(_ENDS)
 _MESSAGE_STATES = {
     "sent": MessageState.SENT,
     "delivered": MessageState.DELIVERED,
@@ -75,19 +93,32 @@ _MESSAGE_STATES = {
 _WHATSAPP = "whatsapp:"
 
 
-def event(kind: Kind, form: Mapping[str, str], *, now: datetime) -> Event:
-    """A callback with its identity. Raises MalformedEvent where its id is missing."""
-    names = _IDENTITY[kind]
-    if not form.get(names[0]):
+class _Identity(TypedDict):
+    """What each signal has from its event."""
+
+    event_id: str
+    leg: str
+    at: datetime
+
+
+def event(
+    kind: Kind, form: Mapping[str, str], *, now: datetime, query: Mapping[str, str] | None = None
+) -> Event:
+    """A callback with its identity; `query` is that of the address, which Twilio has signed too.
+
+    Raises MalformedEvent where its id is missing.
+    """
+    names, payload = _IDENTITY[kind], {**form, **(query or {})}
+    if not payload.get(names[0]):
         raise MalformedEvent(f"a {kind} callback without {names[0]}")
-    identity = "/".join(form.get(name, "") for name in names)
+    identity = "/".join(payload.get(name, "") for name in names)
     return Event(
         event_id=f"{kind}/{identity}",
         kind=kind,
         account=form.get("AccountSid", ""),
         leg="" if kind in _MESSAGES else form.get("CallSid", ""),
         at=_time(form.get("Timestamp", "")) or now,
-        payload=dict(form),
+        payload=payload,
     )
 
 
@@ -115,27 +146,29 @@ def _incoming(told: Event, form: Mapping[str, str]) -> list[Signal]:
 
 
 def _call_status(told: Event, form: Mapping[str, str]) -> list[Signal]:
-    status, found = form.get("CallStatus", ""), _detected(told, form)
-    base = {"event_id": told.event_id, "leg": told.leg, "at": told.at, "order": _order(form)}
+    status, found, order = form.get("CallStatus", ""), _detected(told, form), _order(form)
+    who: _Identity = {"event_id": told.event_id, "leg": told.leg, "at": told.at}
     if status == "ringing":
-        incoming = form.get("Direction", "") == "inbound"
         found.append(
             Ringing(
-                **base,
-                incoming=incoming,
+                **who,
+                order=order,
+                incoming=form.get("Direction", "") == "inbound",
                 from_number=form.get("From", ""),
                 to_number=form.get("To", ""),
+                session=form.get("caller", ""),
             )
         )
     elif status in {"in-progress", "answered"}:
-        found.append(Answered(**base))
+        found.append(Answered(**who, order=order))
     elif status in _ENDS:
-        found.append(Ended(**base, cause=_ENDS[status], detail=form.get("SipResponseCode", "")))
+        detail = form.get("SipResponseCode", "")
+        found.append(Ended(**who, order=order, cause=_ENDS[status], detail=detail))
     return found
 
 
 def _machine(told: Event, form: Mapping[str, str]) -> list[Signal]:
-    return list(_detected(told, form))
+    return _detected(told, form)
 
 
 def _detected(told: Event, form: Mapping[str, str]) -> list[Signal]:
@@ -161,7 +194,7 @@ def _answerer(said: str) -> Answerer:
 
 
 def _stream(told: Event, form: Mapping[str, str]) -> list[Signal]:
-    base = {"event_id": told.event_id, "leg": told.leg, "at": told.at}
+    base: _Identity = {"event_id": told.event_id, "leg": told.leg, "at": told.at}
     match form.get("StreamEvent", ""):
         case "stream-started":
             return [StreamStarted(**base)]
@@ -172,23 +205,70 @@ def _stream(told: Event, form: Mapping[str, str]) -> list[Signal]:
     return []
 
 
-def _dialled(told: Event, form: Mapping[str, str]) -> list[Signal]:
+def _after_stream(_told: Event, _form: Mapping[str, str]) -> list[Signal]:
+    """A question only: the stream is over, what comes next?"""
+    return []
+
+
+def _after_dial(told: Event, form: Mapping[str, str]) -> list[Signal]:
+    """The caller is back from a person, whom they talked to or not."""
     status = form.get("DialCallStatus", "")
-    reached = status in {"completed", "answered"}
+    reached = status in {"completed", "answered"} or form.get("stage") == Stage.JOINED
     return [
         HandoverEnded(
             event_id=told.event_id,
             leg=told.leg,
             at=told.at,
             reached=reached,
-            cause=_ENDS.get(status, EndCause.COMPLETED if reached else EndCause.FAILED),
+            cause=EndCause.COMPLETED if reached else _ENDS.get(status, EndCause.FAILED),
             person_leg=form.get("DialCallSid", ""),
         )
     ]
 
 
+def _person_status(told: Event, form: Mapping[str, str]) -> list[Signal]:
+    """The leg of a person who was called for a caller."""
+    found, status = _call_status(told, form), form.get("CallStatus", "")
+    if status not in _ENDS:
+        return found
+    reached = form.get("stage") == Stage.JOINED
+    # Somebody who picked up and never took the caller has declined.
+    cause = EndCause.REJECTED if status == "completed" and not reached else _ENDS[status]
+    found.append(
+        HandoverEnded(
+            event_id=f"{told.event_id}/handover",
+            leg=_caller(form),
+            at=told.at,
+            reached=reached,
+            cause=cause,
+            person_leg=told.leg,
+        )
+    )
+    return found
+
+
+def _person_key(told: Event, form: Mapping[str, str]) -> list[Signal]:
+    """The person has heard the briefing, and takes the caller or not.
+
+    Who accepts is joined at once; if that fails, a later HandoverEnded says so.
+    """
+    if form.get("Digits", "") != ACCEPT_KEY:
+        return []
+    return [
+        Bridged(event_id=told.event_id, leg=_caller(form), at=told.at, other_leg=told.leg),
+    ]
+
+
+def _caller(form: Mapping[str, str]) -> str:
+    """Whose caller a person was called for, out of the address that Twilio was told."""
+    caller = form.get("caller", "")
+    if not caller:
+        raise MalformedEvent("a person's callback without the caller in its address")
+    return caller
+
+
 def _recording(told: Event, form: Mapping[str, str]) -> list[Signal]:
-    base = {"event_id": told.event_id, "leg": told.leg, "at": told.at}
+    base: _Identity = {"event_id": told.event_id, "leg": told.leg, "at": told.at}
     recording_id, status = form.get("RecordingSid", ""), form.get("RecordingStatus", "")
     if status in {"absent", "failed"}:
         reason = form.get("ErrorCode", "") or status
@@ -247,7 +327,10 @@ _READERS: dict[Kind, Callable[[Event, Mapping[str, str]], list[Signal]]] = {
     Kind.CALL_STATUS: _call_status,
     Kind.MACHINE: _machine,
     Kind.STREAM: _stream,
-    Kind.DIALLED: _dialled,
+    Kind.AFTER_STREAM: _after_stream,
+    Kind.AFTER_DIAL: _after_dial,
+    Kind.PERSON_STATUS: _person_status,
+    Kind.PERSON_KEY: _person_key,
     Kind.RECORDING: _recording,
     Kind.MESSAGE: _message,
     Kind.MESSAGE_STATUS: _message_status,

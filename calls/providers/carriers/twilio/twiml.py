@@ -1,17 +1,31 @@
-"""The few TwiML documents we answer with, written by Twilio's own library."""
+"""The few TwiML documents we answer with, written by Twilio's own library (twilio.md, 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 from calls.providers.carriers.port import Handover, StreamTarget
+from calls.providers.carriers.twilio.addresses import address
+from calls.providers.carriers.twilio.events import Kind
 
 # Twilio's locale for <Say>, by the language of the agent.
-_LOCALES = {"es": "es-MX", "en": "en-US"}
+_LOCALES = {
+    "de": "de-DE",
+    "en": "en-US",
+    "es": "es-MX",
+    "fr": "fr-FR",
+    "it": "it-IT",
+    "pt": "pt-BR",
+}
 DIAL_SECONDS = 30
-BRIEFING_SECONDS = 10
+ACCEPT_SECONDS = 10  # after the briefing, how long the person has for the key
+LONGEST = 4000  # characters of a document that is sent with a command (twilio.md, 6)
+_LONGEST_PARAMETER = 500
+# What XML 1.0 has no place for, even escaped: one such character spoils the whole document.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def connect_stream(
@@ -21,6 +35,7 @@ def connect_stream(
     parameters: Mapping[str, str],
     last_words: str,
     language: str,
+    signals_url: str = "",
 ) -> str:
     """Connect the call to our media socket, both ways.
 
@@ -29,63 +44,94 @@ def connect_stream(
     value together stay below Twilio's 500 characters.
     """
     response = VoiceResponse()
-    response.append(_connected(stream_url, parameters, action_url))
-    response.say(last_words, language=_locale(language))
+    status_url = address(signals_url, Kind.STREAM) if signals_url else ""
+    response.append(_connected(stream_url, parameters, action_url, status_url))
+    response.say(_text(last_words), language=locale(language))
     return str(response)
 
 
-def stream(target: StreamTarget, *, action_url: str = "") -> str:
+def stream(target: StreamTarget) -> str:
     """Connect an answered call to our media socket, both ways."""
+    action_url = status_url = ""
+    if target.signals_url:
+        action_url = address(target.signals_url, Kind.AFTER_STREAM)
+        status_url = address(target.signals_url, Kind.STREAM)
     response = VoiceResponse()
-    response.append(_connected(target.url, target.parameters, action_url))
+    response.append(_connected(target.url, target.parameters, action_url, status_url))
     return str(response)
 
 
-def hand_over(handover: Handover) -> str:
-    """Ring a person for the caller.
-
-    With a briefing the person's own side is asked of `…/briefing` first: nobody is joined to a
-    caller whom they have not heard of. Either way `…/after-dial` learns how it went.
-    """
-    base = handover.signals_url.rstrip("/")
-    response = VoiceResponse()
-    dial = Dial(
-        action=f"{base}/after-dial",
-        method="POST",
-        timeout=handover.ring_seconds,
-        answer_on_bridge=True,
+def blind(handover: Handover) -> str:
+    """Ring a person for the caller, and join them; `after-dial` is asked how to go on."""
+    action = address(handover.signals_url, Kind.AFTER_DIAL, handover=str(handover.command_id))
+    return dial(
+        handover.to_number,
+        action_url=action,
         caller_id=handover.caller_id,
+        ring_seconds=handover.ring_seconds,
     )
-    if handover.briefing:
-        dial.number(handover.to_number, url=f"{base}/briefing", method="POST")
-    else:
-        dial.number(handover.to_number)
+
+
+def brief(handover: Handover, *, action_url: str) -> str:
+    """Tell the person what the call is about; `action_url` is told the key they press, or none.
+
+    A briefing that is too long for one command is cut at a word.
+    """
+
+    def document(text: str) -> str:
+        response = VoiceResponse()
+        gather = response.gather(
+            input="dtmf",
+            num_digits=1,
+            timeout=ACCEPT_SECONDS,
+            action=action_url,
+            method="POST",
+            action_on_empty_result=True,
+        )
+        gather.say(text, language=locale(handover.language))
+        response.hangup()
+        return str(response)
+
+    return _cut_to_fit(handover.briefing, document)
+
+
+def join_person(room: str) -> str:
+    """Put the person into the room where the caller comes to; it closes when they leave."""
+    response = VoiceResponse()
+    dial = Dial()
+    dial.conference(room, beep="false", start_conference_on_enter=True, end_conference_on_exit=True)
     response.append(dial)
     return str(response)
 
 
-def brief(text: str, *, action_url: str, language: str) -> str:
-    """Tell the person what the call is about and wait for a key; without one they are let go."""
+def join_caller(room: str, *, action_url: str) -> str:
+    """Bring the caller into the person's room; `action_url` is asked what comes after it."""
     response = VoiceResponse()
-    gather = response.gather(
-        num_digits=1, action=action_url, method="POST", timeout=BRIEFING_SECONDS, input="dtmf"
+    dial = Dial(action=action_url, method="POST")
+    dial.conference(
+        room, beep="false", start_conference_on_enter=True, end_conference_on_exit=True, wait_url=""
     )
-    gather.say(text, language=_locale(language))
-    response.hangup()
+    response.append(dial)
     return str(response)
 
 
-def join() -> str:
-    """Nothing more to do on the person's side: they are joined to the caller."""
-    return str(VoiceResponse())
+def ask(action_url: str) -> str:
+    """Have Twilio ask that address what to do with the call."""
+    response = VoiceResponse()
+    response.redirect(action_url, method="POST")
+    return str(response)
 
 
 def say_and_hang_up(text: str, *, language: str) -> str:
-    """Speak `text`, then end the call."""
-    response = VoiceResponse()
-    response.say(text, language=_locale(language))
-    response.hangup()
-    return str(response)
+    """Speak `text`, then end the call. Too long a text is cut at a word."""
+
+    def document(words: str) -> str:
+        response = VoiceResponse()
+        response.say(words, language=locale(language))
+        response.hangup()
+        return str(response)
+
+    return _cut_to_fit(text, document)
 
 
 def hang_up() -> str:
@@ -95,13 +141,20 @@ def hang_up() -> str:
     return str(response)
 
 
-def dial(number: str, *, action_url: str, caller_id: str) -> str:
+def refuse(*, busy: bool) -> str:
+    """Turn an incoming call away without answering it, which costs nobody anything."""
+    response = VoiceResponse()
+    response.reject(reason="busy" if busy else "rejected")
+    return str(response)
+
+
+def dial(number: str, *, action_url: str, caller_id: str, ring_seconds: int = DIAL_SECONDS) -> str:
     """Ring `number` and join it to the caller; `action_url` learns how that went."""
     response = VoiceResponse()
     dial = Dial(
         action=action_url,
         method="POST",
-        timeout=DIAL_SECONDS,
+        timeout=ring_seconds,
         answer_on_bridge=True,
         caller_id=caller_id,
     )
@@ -110,16 +163,37 @@ def dial(number: str, *, action_url: str, caller_id: str) -> str:
     return str(response)
 
 
-def _connected(url: str, parameters: Mapping[str, str], action_url: str) -> Connect:
+def locale(language: str) -> str:
+    """`es` or `es-AR` as Twilio wants it; English for what it does not speak here."""
+    return language if "-" in language else _LOCALES.get(language, "en-US")
+
+
+def checked_parameters(parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """The same. Raises ValueError for what Twilio would drop."""
     for name, value in parameters.items():
-        if len(name) + len(value) >= 500:
+        if len(name) + len(value) >= _LONGEST_PARAMETER:
             raise ValueError(f"<Parameter> {name!r} is {len(value)} characters long: 500 is all")
+    return parameters
+
+
+def _connected(
+    url: str, parameters: Mapping[str, str], action_url: str, status_url: str
+) -> Connect:
     connect = Connect(action=action_url, method="POST") if action_url else Connect()
-    stream = connect.stream(url=url)
-    for name, value in parameters.items():
+    told = {"status_callback": status_url, "status_callback_method": "POST"} if status_url else {}
+    stream = connect.stream(url=url, **told)
+    for name, value in checked_parameters(parameters).items():
         stream.parameter(name=name, value=value)
     return connect
 
 
-def _locale(language: str) -> str:
-    return language if "-" in language else _LOCALES.get(language, "en-US")
+def _text(text: str) -> str:
+    return _NOT_XML.sub(" ", text)
+
+
+def _cut_to_fit(text: str, document: Callable[[str], str]) -> str:
+    words = _text(text)
+    while len(found := document(words)) > LONGEST and words:
+        shorter = words[: len(words) * 9 // 10]
+        words = shorter.rpartition(" ")[0] or shorter
+    return found

@@ -1,0 +1,75 @@
+"""A warm transfer: the person hears what it is about on a leg of their own, and takes the caller.
+
+    call the person -> briefing -> key: the caller comes into the person's room
+                                -> another key, none, hung up, nobody there: nothing changes
+
+The caller stays with the agent until the person has accepted, and with it if they never do.
+There is no state but what the addresses carry that Twilio was told, so what comes next follows
+from one callback alone. Twilio knows no command ids: the steps of an event are taken once, by
+whoever stored it as new.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from calls.providers.carriers.port import Handover
+from calls.providers.carriers.signals import Event
+from calls.providers.carriers.steps import Step
+from calls.providers.carriers.twilio import twiml
+from calls.providers.carriers.twilio.events import ACCEPT_KEY, ENDED_STATUSES, Kind, Stage
+
+JOIN, ASK = "join", "ask"
+
+
+def about(handover: Handover) -> dict[str, str]:
+    """What the addresses of one transfer carry."""
+    return {
+        "caller": handover.leg,
+        "handover": str(handover.command_id),
+        "back": handover.signals_url,
+    }
+
+
+def follow_ups(told: Event) -> tuple[Step, ...]:
+    """The commands that a callback calls for by itself.
+
+    A person who accepts gets the caller. Once a person who had accepted has left, the caller's
+    leg is asked about: it has been already, unless the person left before the caller came.
+    """
+    said = told.payload
+    if told.kind == Kind.PERSON_KEY and accepted(said):
+        return (_step(JOIN, told),)
+    has_left = said.get("CallStatus", "") in ENDED_STATUSES
+    if told.kind == Kind.PERSON_STATUS and has_left and said.get("stage") == Stage.JOINED:
+        return (_step(ASK, told),)
+    return ()
+
+
+def answer(told: Event) -> str:
+    """What the person's leg does after the briefing, as TwiML."""
+    if accepted(told.payload):
+        return twiml.join_person(room(told.payload["handover"]))
+    return twiml.hang_up()
+
+
+def accepted(said: Mapping[str, str]) -> bool:
+    """Whether the key that was pressed means yes, and it is known to what."""
+    whole = all(said.get(name) for name in ("caller", "handover", "back"))
+    return whole and said.get("Digits", "") == ACCEPT_KEY
+
+
+def room(handover: str) -> str:
+    """The name of the conference in which the two meet; nobody else can guess it."""
+    return f"handover-{handover}"
+
+
+def _step(action: str, told: Event) -> Step:
+    arguments = {
+        "person": told.leg,
+        "handover": told.payload.get("handover", ""),
+        "back": told.payload.get("back", ""),
+    }
+    command_id = uuid.uuid5(uuid.NAMESPACE_URL, f"{action}/{arguments['handover']}")
+    return Step(told.payload.get("caller", ""), action, arguments, command_id)

@@ -1,0 +1,120 @@
+"""A server that does with a carrier's adapter what a real one has to, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+
+import uvicorn
+
+from calls.providers.carriers.port import StreamTarget
+from calls.providers.carriers.signals import Event, Signal
+from calls.providers.carriers.stream import CallMedia
+from calls.voice.ports import MediaEvent
+
+
+class Office(ABC):
+    """Takes webhooks, keeps what they say once, and keeps the media of its calls.
+
+    `starts` are the streams' start messages, `events` what all of them brought.
+    """
+
+    content_type: ClassVar[bytes] = b"application/json"
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.signals: list[Signal] = []
+        self.starts: list[Any] = []
+        self.media: list[CallMedia] = []
+        self.events: list[MediaEvent] = []
+        self.fail_webhooks = 0
+        self.answers = True
+        self.seen: set[str] = set()
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self._webhook(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await self._carry(receive, send)
+
+    async def _webhook(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.fail_webhooks -= 1
+        status, answer = (500, "") if self.fail_webhooks >= 0 else await self.take(scope, body)
+        headers = [(b"content-type", self.content_type)]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.encode()})
+
+    async def _carry(self, receive: Any, send: Any) -> None:
+        stream = await self.open_media(receive, send)
+        self.media.append(stream)
+        async for event in stream:
+            self.events.append(event)
+
+    @abstractmethod
+    async def take(self, scope: dict[str, Any], body: bytes) -> tuple[int, str]:
+        """Take one webhook; HTTP's status, and what to answer."""
+
+    @abstractmethod
+    async def open_media(self, receive: Any, send: Any) -> CallMedia:
+        """Read a stream's start, and make the stream of it."""
+
+    def keep(self, signals: list[Signal]) -> list[Signal]:
+        """Remember what was not told before; that."""
+        fresh = [signal for signal in signals if signal.event_id not in self.seen]
+        self.seen |= {signal.event_id for signal in fresh}
+        self.signals += fresh
+        return fresh
+
+    def is_new(self, event: Event) -> bool:
+        """Whether an event comes for the first time."""
+        key = f"event {event.event_id}"
+        fresh, _ = key not in self.seen, self.seen.add(key)
+        return fresh
+
+    def target(self, token: str, signals_url: str = "") -> StreamTarget:
+        """Where a call's sound is to be brought."""
+        url = self.url.replace("http", "ws") + "/media"
+        return StreamTarget(url, {"token": token}, signals_url=signals_url)
+
+    async def until(self, found: Any, seconds: float = 5.0) -> Any:
+        """What `found` gives, once it gives something."""
+        async with asyncio.timeout(seconds):
+            while not (value := found()):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return value
+
+    async def told(self, kind: type[Signal], leg: str = "") -> Any:
+        """The first signal of a kind, once it is there."""
+        return await self.until(
+            lambda: next(
+                (s for s in self.signals if isinstance(s, kind) and leg in ("", s.leg)), None
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_office(office: Office) -> AsyncIterator[str]:
+    """Serve it on loopback until the block ends; its address."""
+    config = uvicorn.Config(
+        office, port=0, lifespan="off", log_level="error", ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    while not server.started:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    office.url = f"http://127.0.0.1:{port}"
+    try:
+        yield office.url
+    finally:
+        server.should_exit = True
+        await serving

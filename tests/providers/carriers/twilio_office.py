@@ -1,0 +1,97 @@
+"""The office that has an account at Twilio: it is asked, and answers with TwiML."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from calls.providers.carriers.signals import Event, HandoverEnded
+from calls.providers.carriers.stream import CallMedia
+from calls.providers.carriers.twilio import signature, transfer, twiml
+from calls.providers.carriers.twilio.api import TwilioApi
+from calls.providers.carriers.twilio.client import Pace
+from calls.providers.carriers.twilio.credentials import TwilioCredentials
+from calls.providers.carriers.twilio.events import Kind, event, signals
+from calls.providers.carriers.twilio.media import TwilioMedia, read_start
+from tests.peers.twilio_cloud import RudeCloud
+from tests.providers.carriers.office import Office, open_office
+
+QUICK = Pace(pause=0.01, limit=0.5, patience=2.0)
+HOOKS = "/hooks"
+
+
+class TwilioOffice(Office):
+    """Answers calls in the answer to their webhook. `goes_on` takes a caller back whose
+    stream was lost."""
+
+    content_type = b"text/xml"
+    api: TwilioApi
+    credentials: TwilioCredentials
+    goes_on = False
+
+    @property
+    def hooks(self) -> str:
+        return self.url + HOOKS
+
+    async def take(self, scope: dict[str, Any], body: bytes) -> tuple[int, str]:
+        query = scope["query_string"].decode()
+        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        headers = {name.decode().title(): value.decode() for name, value in scope["headers"]}
+        url = self.url + scope["path"] + (f"?{query}" if query else "")
+        token = self.credentials.auth_token.get_secret_value()
+        if not signature.is_signed(url=url, params=form, headers=headers, auth_token=token):
+            return 403, ""
+        kind = Kind(scope["path"].removeprefix(f"{HOOKS}/"))
+        told = event(kind, form, now=datetime.now(UTC), query=dict(parse_qsl(query)))
+        fresh = self.is_new(told)
+        self.keep(signals(told))
+        if fresh:
+            for step in transfer.follow_ups(told):
+                await self.api.take(step)
+        return 200, self._answer(told)
+
+    def _answer(self, told: Event) -> str:
+        match told.kind:
+            case Kind.INCOMING_CALL if not self.answers:
+                return twiml.refuse(busy=True)
+            case Kind.INCOMING_CALL:
+                return twiml.stream(self.target("secret", self.hooks))
+            case Kind.AFTER_STREAM if self.goes_on:
+                return twiml.stream(self.target("again", self.hooks))
+            case Kind.AFTER_DIAL if not self._reached(told):
+                return twiml.stream(self.target("back", self.hooks))
+            case Kind.PERSON_KEY:
+                return transfer.answer(told)
+        return twiml.hang_up()
+
+    @staticmethod
+    def _reached(told: Event) -> bool:
+        return any(isinstance(said, HandoverEnded) and said.reached for said in signals(told))
+
+    async def open_media(self, receive: Any, send: Any) -> CallMedia:
+        start = await read_start(receive)
+        start.check_format()
+        self.starts.append(start)
+        return TwilioMedia(receive, send, start.stream_sid)
+
+
+@contextlib.asynccontextmanager
+async def an_office(pace: Pace = QUICK) -> AsyncIterator[tuple[TwilioOffice, RudeCloud]]:
+    """An office and the Twilio that it has an account with."""
+    office = TwilioOffice()
+    async with open_office(office) as url, RudeCloud(url, HOOKS).running() as cloud:
+        office.credentials = credentials_of(cloud)
+        office.api = TwilioApi(
+            office.credentials, base_url=cloud.url, signals_url=office.hooks, pace=pace
+        )
+        yield office, cloud
+        await office.api.aclose()
+
+
+def credentials_of(cloud: RudeCloud, **changes: str) -> TwilioCredentials:
+    """What has to be entered for this account."""
+    fields = {"account_sid": cloud.sid, "auth_token": cloud.account.auth_token, **changes}
+    return TwilioCredentials.model_validate(fields)
