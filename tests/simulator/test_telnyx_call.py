@@ -34,7 +34,7 @@ async def test_caller_who_is_refused_learns_it():
                     await office.api.refuse(signal.leg, uuid.UUID(int=1), busy=True)
             return status
 
-        taken, office._take = office._take, refuse
+        taken, office.take = office.take, refuse
         with pytest.raises(NotAnswered, match=r"call\.hangup: user_busy"):
             await ring(cloud, to="+1", caller="+52")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from calls.providers.carriers.carrier import Carrier
 from calls.providers.carriers.telnyx.carrier import CARRIER as TELNYX
+from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO
 
-CARRIERS: tuple[Carrier, ...] = (TELNYX,)
+CARRIERS: tuple[Carrier, ...] = (TELNYX, TWILIO)
 _BY_NAME = {entry.name: entry for entry in CARRIERS}
 
 

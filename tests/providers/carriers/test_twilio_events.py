@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from calls.providers.carriers.carrier import NotAuthentic, Webhook
 from calls.providers.carriers.legs import LegState, picture
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
+    Bridged,
     Detected,
     EndCause,
     Ended,
@@ -26,7 +29,10 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+from calls.providers.carriers.twilio.carrier import CARRIER
 from calls.providers.carriers.twilio.events import Kind, event, signals
+from calls.providers.carriers.twilio.signature import sign
+from calls.providers.carriers.twilio.transfer import answer, steps
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 CALL = {"CallSid": "CA" + "1" * 32, "AccountSid": "AC" + "2" * 32}
@@ -206,3 +212,119 @@ def test_two_callbacks_of_one_call_have_two_ids_and_a_repeated_one_has_the_same(
     again = told(Kind.CALL_STATUS, CallStatus="ringing", SequenceNumber="1")
     other = told(Kind.CALL_STATUS, CallStatus="in-progress", SequenceNumber="2")
     assert first.event_id == again.event_id != other.event_id
+
+
+# --- a person who is called for a caller -----------------------------------------------------
+
+ABOUT = {"caller": "CA" + "c" * 32, "handover": "h-1", "back": "https://we.example/hooks"}
+
+
+def of_person(kind: Kind, stage: str = "", **form: str) -> Event:
+    query = {**ABOUT, "stage": stage} if stage else ABOUT
+    return event(kind, {**CALL, **form}, now=NOW, query=query)
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "reached", "cause"),
+    [
+        ("completed", "", False, EndCause.REJECTED),
+        ("busy", "", False, EndCause.BUSY),
+        ("no-answer", "", False, EndCause.NO_ANSWER),
+        ("canceled", "", False, EndCause.CANCELLED),
+        ("completed", "joined", True, EndCause.COMPLETED),
+        ("failed", "joined", True, EndCause.FAILED),
+        ("completed", "nonsense", False, EndCause.REJECTED),
+    ],
+)
+def test_end_of_the_persons_leg_tells_how_it_went(
+    status: str, stage: str, reached: bool, cause: EndCause
+) -> None:
+    told_ = of_person(Kind.PERSON_STATUS, stage, CallStatus=status, SequenceNumber="3")
+    ended, handover = signals(told_)
+    assert isinstance(ended, Ended)
+    assert isinstance(handover, HandoverEnded)
+    assert (ended.leg, told_.session) == (CALL["CallSid"], ABOUT["caller"])
+    assert (handover.leg, handover.person_leg) == (ABOUT["caller"], CALL["CallSid"])
+    assert (handover.reached, handover.cause) == (reached, cause)
+    assert handover.event_id != ended.event_id
+    assert [step.action for step in steps(told_)] == (["ask"] if stage == "joined" else [])
+
+
+def test_the_key_decides_and_is_told_once() -> None:
+    yes = of_person(Kind.PERSON_KEY, Digits="1")
+    (bridged,) = signals(yes)
+    assert isinstance(bridged, Bridged)
+    assert (bridged.leg, bridged.other_leg) == (ABOUT["caller"], CALL["CallSid"])
+    (join,) = steps(yes)
+    assert (join.leg, join.action, join.arguments["person"]) == (
+        ABOUT["caller"], "join", CALL["CallSid"],
+    )  # fmt: skip
+    assert "<Conference" in answer(yes)
+    assert steps(of_person(Kind.PERSON_KEY, Digits="1")) == (join,)
+
+
+@pytest.mark.parametrize("digits", ["2", "", "11", "#"])
+def test_any_other_key_changes_nothing(digits: str) -> None:
+    no = of_person(Kind.PERSON_KEY, Digits=digits)
+    assert (signals(no), steps(no)) == ([], ())
+    assert "<Hangup" in answer(no)
+
+
+@pytest.mark.parametrize("missing", list(ABOUT))
+def test_a_key_without_its_whole_address_joins_nobody(missing: str) -> None:
+    query = {name: text for name, text in ABOUT.items() if name != missing}
+    odd = event(Kind.PERSON_KEY, {**CALL, "Digits": "1"}, now=NOW, query=query)
+    assert steps(odd) == ()
+    assert "<Hangup" in answer(odd)
+
+
+def test_a_persons_callback_without_the_caller_is_refused() -> None:
+    with pytest.raises(MalformedEvent, match="without the caller"):
+        signals(told(Kind.PERSON_STATUS, CallStatus="busy"))
+
+
+def test_a_caller_who_comes_back_from_the_room_has_talked() -> None:
+    (ended,) = signals(of_person(Kind.AFTER_DIAL, "joined", DialCallStatus="failed"))
+    assert isinstance(ended, HandoverEnded)
+    assert (ended.reached, ended.leg) == (True, CALL["CallSid"])
+
+
+def test_two_handovers_of_one_call_are_two_facts() -> None:
+    first = event(Kind.AFTER_DIAL, CALL, now=NOW, query={"handover": "1"})
+    assert first.event_id != event(Kind.AFTER_DIAL, CALL, now=NOW, query={"handover": "2"}).event_id
+
+
+# --- as the registry's record reads them -----------------------------------------------------
+
+
+def webhook(kind: str, query: str = "", **form: str) -> Webhook:
+    url = f"https://we.example/hooks/{kind}{query}"
+    return Webhook(kind, url, {}, b"", {**CALL, **form})
+
+
+def test_the_record_reads_the_query_that_was_signed() -> None:
+    read = CARRIER.event(webhook("person-key", "?caller=CA9&handover=h", Digits="2"), 1.0)
+    assert (read.session, read.payload["handover"]) == ("CA9", "h")
+    assert read.at == datetime.fromtimestamp(1, UTC)
+
+
+@pytest.mark.parametrize("kind", ["", "telepathy", "incoming-call/..", "x" * 500])
+def test_an_unknown_kind_is_malformed(kind: str) -> None:
+    with pytest.raises(MalformedEvent, match="no kind"):
+        CARRIER.event(webhook(kind), 1.0)
+
+
+@pytest.mark.parametrize("header", ["X-Twilio-Signature", "x-twilio-signature"])
+def test_the_record_verifies_what_twilio_signed(header: str) -> None:
+    keys = CARRIER.credentials.model_validate(
+        {"account_sid": "AC" + "2" * 32, "auth_token": "t" * 32}
+    )
+    asked = webhook("call-status", "?a=b", CallStatus="busy")
+    signed = sign(url=asked.url, params=dict(asked.form), auth_token="t" * 32)
+    CARRIER.verify(replace(asked, headers={header: signed}), keys, 0.0)
+    for headers, word in (({}, "missing"), ({header: "x"}, "wrong"), ({header: ""}, "wrong")):
+        with pytest.raises(NotAuthentic, match=word):
+            CARRIER.verify(replace(asked, headers=headers), keys, 0.0)
+    with pytest.raises(NotAuthentic):
+        CARRIER.verify(replace(asked, headers={header: signed}, url=asked.url + "c"), keys, 0.0)
+    assert CARRIER.external_id(keys) == "AC" + "2" * 32

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from calls.providers.carriers.carrier import NotAuthentic, Webhook
 from calls.providers.carriers.signals import Event, HandoverEnded
 from calls.providers.carriers.stream import CallMedia
-from calls.providers.carriers.twilio import signature, transfer, twiml
+from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.api import TwilioApi
+from calls.providers.carriers.twilio.carrier import CARRIER
 from calls.providers.carriers.twilio.client import Pace
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
-from calls.providers.carriers.twilio.events import Kind, event, signals
+from calls.providers.carriers.twilio.events import Kind, signals
 from calls.providers.carriers.twilio.media import TwilioMedia, read_start
 from tests.peers.twilio_cloud import RudeCloud
 from tests.providers.carriers.office import Office, open_office
@@ -38,18 +40,22 @@ class TwilioOffice(Office):
 
     async def take(self, scope: dict[str, Any], body: bytes) -> tuple[int, str]:
         query = scope["query_string"].decode()
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-        headers = {name.decode().title(): value.decode() for name, value in scope["headers"]}
-        url = self.url + scope["path"] + (f"?{query}" if query else "")
-        token = self.credentials.auth_token.get_secret_value()
-        if not signature.is_signed(url=url, params=form, headers=headers, auth_token=token):
+        request = Webhook(
+            kind=scope["path"].removeprefix(f"{HOOKS}/"),
+            url=self.url + scope["path"] + (f"?{query}" if query else ""),
+            headers={name.decode(): value.decode() for name, value in scope["headers"]},
+            body=body,
+            form=dict(parse_qsl(body.decode(), keep_blank_values=True)),
+        )
+        try:
+            CARRIER.verify(request, self.credentials, time.time())
+        except NotAuthentic:
             return 403, ""
-        kind = Kind(scope["path"].removeprefix(f"{HOOKS}/"))
-        told = event(kind, form, now=datetime.now(UTC), query=dict(parse_qsl(query)))
+        told = CARRIER.event(request, time.time())
         fresh = self.is_new(told)
-        self.keep(signals(told))
+        self.keep(CARRIER.signals(told))
         if fresh:
-            for step in transfer.follow_ups(told):
+            for step in CARRIER.steps(told):
                 await self.api.take(step)
         return 200, self._answer(told)
 

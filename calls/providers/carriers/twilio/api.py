@@ -130,7 +130,7 @@ class TwilioApi:
         """Hand the caller to a person.
 
         Without a briefing Twilio rings the person itself, and the caller hears that. With one
-        the person is called on a leg of their own, and `transfer.follow_ups` takes it from there.
+        the person is called on a leg of their own, and `transfer.steps` takes it from there.
         """
         if not handover.briefing:
             await self._instruct(handover.leg, twiml.blind(handover))
@@ -145,7 +145,7 @@ class TwilioApi:
         await self._create("Calls", form)
 
     async def take(self, step: Step) -> None:
-        """Do what a callback called for (`transfer.follow_ups`)."""
+        """Do what a callback called for (`transfer.steps`)."""
         about = {
             "caller": step.leg,
             "handover": step.arguments["handover"],

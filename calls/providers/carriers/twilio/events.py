@@ -106,6 +106,7 @@ def event(
 ) -> Event:
     """A callback with its identity; `query` is that of the address, which Twilio has signed too.
 
+    The session of a person's leg is the caller's, whom they are called for.
     Raises MalformedEvent where its id is missing.
     """
     names, payload = _IDENTITY[kind], {**form, **(query or {})}
@@ -117,6 +118,7 @@ def event(
         kind=kind,
         account=form.get("AccountSid", ""),
         leg="" if kind in _MESSAGES else form.get("CallSid", ""),
+        session=payload.get("caller", ""),
         at=_time(form.get("Timestamp", "")) or now,
         payload=payload,
     )

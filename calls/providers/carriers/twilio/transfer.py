@@ -32,7 +32,7 @@ def about(handover: Handover) -> dict[str, str]:
     }
 
 
-def follow_ups(told: Event) -> tuple[Step, ...]:
+def steps(told: Event) -> tuple[Step, ...]:
     """The commands that a callback calls for by itself.
 
     A person who accepts gets the caller. Once a person who had accepted has left, the caller's

@@ -1,0 +1,55 @@
+"""Twilio's record in the registry."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+from calls.providers.carriers.carrier import Carrier, NotAuthentic, Site, Webhook
+from calls.providers.carriers.signals import Event, MalformedEvent
+from calls.providers.carriers.twilio import events, signature, transfer
+from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
+from calls.providers.carriers.twilio.credentials import TwilioCredentials
+
+
+def _connect(credentials: TwilioCredentials, site: Site) -> TwilioApi:
+    return TwilioApi(credentials, base_url=site.api_url, signals_url=site.webhook_url)
+
+
+def _verify(request: Webhook, credentials: TwilioCredentials, _now: float) -> None:
+    """Twilio signs no time: that a request is repeated is told by its event's identity."""
+    headers = {name.title(): value for name, value in request.headers.items()}
+    token = credentials.auth_token.get_secret_value()
+    if not signature.is_signed(
+        url=request.url, params=request.form, headers=headers, auth_token=token
+    ):
+        missing = signature.SIGNATURE_HEADER.title() not in headers
+        raise NotAuthentic(f"the signature is {'missing' if missing else 'wrong'}")
+
+
+def _event(request: Webhook, now: float) -> Event:
+    try:
+        kind = events.Kind(request.kind)
+    except ValueError:
+        raise MalformedEvent(f"{request.kind[:40]!r} is no kind of Twilio's callbacks") from None
+    query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
+    return events.event(kind, request.form, now=datetime.fromtimestamp(now, UTC), query=query)
+
+
+def _account_of(credentials: TwilioCredentials) -> str:
+    return credentials.account_sid
+
+
+CARRIER = Carrier(
+    name="twilio",
+    title="Twilio",
+    capabilities=CAPABILITIES,
+    credentials=TwilioCredentials,
+    external_id=_account_of,
+    connect=_connect,
+    verify=_verify,
+    event=_event,
+    signals=events.signals,
+    steps=transfer.steps,
+    answers_inline=True,
+)
