@@ -20,6 +20,7 @@ import httpx
 
 from calls.simulator.small_http import Request, Response, serving
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, new_sid, signature
+from calls.simulator.twilio_relay import RelayLine
 from calls.simulator.twilio_script import Script
 
 VERSION = "2010-04-01"
@@ -77,7 +78,7 @@ class Leg:
     status_events: tuple[str, ...] = ("completed",)
     sequence: int = 0
     said: list[str] = field(default_factory=list)
-    lines: list[TwilioStream] = field(default_factory=list)
+    lines: list[TwilioStream | RelayLine] = field(default_factory=list)
     bridged_to: Leg | None = None
     script: Script | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,7 +90,8 @@ class Leg:
     @property
     def stream(self) -> TwilioStream | None:
         """Its last media stream."""
-        return self.lines[-1] if self.lines else None
+        streams = [line for line in self.lines if isinstance(line, TwilioStream)]
+        return streams[-1] if streams else None
 
 
 class Refused(Exception):
@@ -130,7 +132,6 @@ class TwilioCloud:
         self.numbers: list[dict[str, Any]] = []
         self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
-        self.relay_class: type[TwilioStream] = TwilioStream
         self._tasks: set[asyncio.Task[None]] = set()
         self._http = httpx.AsyncClient(timeout=15)
 

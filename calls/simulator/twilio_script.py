@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from calls.simulator.twilio import Answer
+from calls.simulator.twilio import Answer, TwilioStream
+from calls.simulator.twilio_relay import RelayLine
 
 if TYPE_CHECKING:
     from calls.simulator.twilio_cloud import Leg, TwilioCloud
@@ -104,7 +105,9 @@ class Script:
         named = noun.iterfind("Parameter")
         parameters = {each.get("name", ""): each.get("value", "") for each in named}
         answer = Answer(200, "", 0.0, stream_url=noun.get("url", ""), parameters=parameters)
-        kind = self._cloud.stream_class if noun.tag == "Stream" else self._cloud.relay_class
+        kind: type[TwilioStream | RelayLine] = (
+            RelayLine if noun.tag == "ConversationRelay" else self._cloud.stream_class
+        )
         try:
             line = await kind.open(self._cloud.account, answer, call_sid=self._leg.sid)
         except Exception as error:  # whatever the server's socket is refused with

@@ -38,18 +38,37 @@ class LegGone(ProviderError):
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """That the carrier is to hear and to speak, and how; empty fields are left to the carrier.
+
+    `language` is what both sides begin in (`es`, `es-MX`), `greeting` what is said first.
+    Speech of the caller interrupts unless `interruptible` is off. `hints` are names and words
+    that its recogniser should expect.
+    """
+
+    language: str
+    voice: str = ""
+    voice_provider: str = ""
+    hearing_provider: str = ""
+    greeting: str = ""
+    interruptible: bool = True
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StreamTarget:
     """Where a carrier brings a leg's sound, and what it hands over there.
 
     `parameters` come back in the stream's start message. `record` asks the carrier for a
     recording of its own. Carriers that tell of the stream, and ask what comes after it, do so at
-    `signals_url`.
+    `signals_url`. With a `relay` text goes to and fro there instead of sound.
     """
 
     url: str
     parameters: Mapping[str, str]
     record: bool = False
     signals_url: str = ""
+    relay: Relay | None = None
 
 
 @dataclass(frozen=True, slots=True)

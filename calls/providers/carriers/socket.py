@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import orjson
 
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 STALLED_SECONDS = 0.25
 
 _KEYS = frozenset("0123456789*#ABCD")
+
+Event = TypeVar("Event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ def key_pressed(message: dict[str, Any]) -> Dtmf:
     return Dtmf(digit)
 
 
-class SocketStream(ABC):
-    """One call's sound over one socket; implements `MediaStream` for the voice loop.
+class WatchedSocket(ABC, Generic[Event]):
+    """What comes over one socket of a carrier's, as events that make sense.
 
     Iterating ends after `Closed`. A socket that breaks the rules ends it too, as `media_lost`,
     and `fault` then says which. Sending on a socket that is gone does nothing: its `Closed` is
@@ -81,24 +83,21 @@ class SocketStream(ABC):
         receive: Receive,
         send: Send,
         *,
-        sample_rate: int,
         limits: Limits = DEFAULT_LIMITS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.sample_rate = sample_rate
         self.fault: MediaFault | None = None
         self.malformed = 0
-        self.positions = Positions()
         self._receive, self._send = receive, send
         self._limits, self._now = limits, now
         self._began = now()
         self._over = False
         self.gone = False
 
-    def __aiter__(self) -> SocketStream:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> MediaEvent:
+    async def __anext__(self) -> Event | Closed:
         while not self._over:
             message = await self._receive()
             try:
@@ -110,7 +109,7 @@ class SocketStream(ABC):
                 return event
         raise StopAsyncIteration
 
-    def _take(self, message: Message) -> MediaEvent | None:
+    def _take(self, message: Message) -> Event | Closed | None:
         if message["type"] == "websocket.disconnect":
             self.gone = True
             code = message.get("code", 1005)
@@ -126,11 +125,11 @@ class SocketStream(ABC):
         return self._take_bytes(data or b"")
 
     @abstractmethod
-    def _take_text(self, text: str) -> MediaEvent | None:
+    def _take_text(self, text: str) -> Event | Closed | None:
         """Read one text message; raises MediaFault."""
 
     @abstractmethod
-    def _take_bytes(self, data: bytes) -> MediaEvent | None:
+    def _take_bytes(self, data: bytes) -> Event | Closed | None:
         """Read one binary message; raises MediaFault."""
 
     def _forgive(self, fault: MediaFault) -> Closed | None:
@@ -141,36 +140,6 @@ class SocketStream(ABC):
             return None
         self.fault = fault
         return Closed("media_lost")
-
-    def _place(self, pcm: bytes, timestamp: float | None) -> Audio | None:
-        if not pcm:
-            return None
-        duration = len(pcm) * 500.0 / self.sample_rate
-        horizon = (self._now() - self._began) * 1000.0 + self._limits.ahead_ms
-        if timestamp is not None and not 0.0 <= timestamp <= horizon:
-            raise MediaFault(Fault.MALFORMED, f"timestamp {timestamp} at {horizon:.0f} at most")
-        if self.positions.expected > horizon:
-            raise MediaFault(
-                Fault.FLOOD, f"{self.positions.expected:.0f} ms of sound in {horizon:.0f} ms"
-            )
-        position = self.positions.place(timestamp, duration)
-        return None if position is None else Audio(pcm, self.sample_rate, position)
-
-    @abstractmethod
-    async def send(self, pcm: bytes) -> None:
-        """Have the other side play this after what it has already."""
-
-    @abstractmethod
-    async def mark(self, name: str) -> None:
-        """Ask to be told when all sound sent so far has been played."""
-
-    @abstractmethod
-    async def clear(self) -> None:
-        """Have the other side throw away what it has not played."""
-
-    @abstractmethod
-    async def send_dtmf(self, digits: str) -> None:
-        """Press keys towards the other side."""
 
     async def send_text(self, text: str) -> None:
         """Send one text message, unless the socket is gone."""
@@ -205,3 +174,42 @@ class SocketStream(ABC):
         self._over = True
         await self._put({"type": "websocket.close", "code": code, "reason": reason})
         self.gone = True
+
+
+class SocketStream(WatchedSocket[MediaEvent]):
+    """One call's sound over one socket; implements `MediaStream` for the voice loop."""
+
+    def __init__(self, receive: Receive, send: Send, *, sample_rate: int, **options: Any) -> None:
+        super().__init__(receive, send, **options)
+        self.sample_rate = sample_rate
+        self.positions = Positions()
+
+    def _place(self, pcm: bytes, timestamp: float | None) -> Audio | None:
+        if not pcm:
+            return None
+        duration = len(pcm) * 500.0 / self.sample_rate
+        horizon = (self._now() - self._began) * 1000.0 + self._limits.ahead_ms
+        if timestamp is not None and not 0.0 <= timestamp <= horizon:
+            raise MediaFault(Fault.MALFORMED, f"timestamp {timestamp} at {horizon:.0f} at most")
+        if self.positions.expected > horizon:
+            raise MediaFault(
+                Fault.FLOOD, f"{self.positions.expected:.0f} ms of sound in {horizon:.0f} ms"
+            )
+        position = self.positions.place(timestamp, duration)
+        return None if position is None else Audio(pcm, self.sample_rate, position)
+
+    @abstractmethod
+    async def send(self, pcm: bytes) -> None:
+        """Have the other side play this after what it has already."""
+
+    @abstractmethod
+    async def mark(self, name: str) -> None:
+        """Ask to be told when all sound sent so far has been played."""
+
+    @abstractmethod
+    async def clear(self) -> None:
+        """Have the other side throw away what it has not played."""
+
+    @abstractmethod
+    async def send_dtmf(self, digits: str) -> None:
+        """Press keys towards the other side."""

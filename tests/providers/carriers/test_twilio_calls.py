@@ -26,6 +26,7 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+from calls.providers.carriers.twilio.relay import Heard, Interrupted
 from calls.voice.codecs import mulaw_encode
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
 from tests.peers.twilio_cloud import Fault, Person, RudeStream
@@ -126,6 +127,31 @@ def _token(text: str):
     from pydantic import SecretStr
 
     return SecretStr(text)
+
+
+# --- in text -----------------------------------------------------------------------------
+
+
+async def test_call_is_held_in_text():
+    async with an_office() as (office, cloud):
+        office.relays = True
+        leg = await cloud.call(to="+1", caller="+52")
+        relay = await office.until(lambda: office.relays_open and office.relays_open[-1])
+        (caller,) = leg.lines
+        assert (office.starts[0].call_sid, office.starts[0].parameters) == (
+            leg.sid, {"token": "secret"},
+        )  # fmt: skip
+        await caller.say("¿Está abierto?")
+        await office.until(lambda: Heard("¿Está abierto?", "es-MX", final=True) in office.events)
+        await relay.say("Sí, ", last=False)
+        await relay.say("hasta las nueve.", last=True)
+        await office.until(lambda: caller.spoken == "Sí, hasta las nueve.")
+        await caller.interrupt("Sí, has", 460)
+        await caller.dtmf("5")
+        await office.until(lambda: Dtmf("5") in office.events)
+        assert Interrupted("Sí, has", 460.0) in office.events
+        await relay.end()
+        await office.told(Ended, leg.sid)
 
 
 # --- outwards ----------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 from calls.providers.carriers.carrier import NotAuthentic, Webhook
+from calls.providers.carriers.port import Relay
 from calls.providers.carriers.signals import Event, HandoverEnded
 from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.twilio import transfer, twiml
@@ -18,6 +20,7 @@ from calls.providers.carriers.twilio.client import Pace
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 from calls.providers.carriers.twilio.events import Kind, signals
 from calls.providers.carriers.twilio.media import TwilioMedia, read_start
+from calls.providers.carriers.twilio.relay import TwilioRelay, read_setup
 from tests.peers.twilio_cloud import RudeCloud
 from tests.providers.carriers.office import Office, open_office
 
@@ -26,13 +29,20 @@ HOOKS = "/hooks"
 
 
 class TwilioOffice(Office):
-    """Answers calls in the answer to their webhook. `goes_on` takes a caller back whose
-    stream was lost."""
+    """Answers calls in the answer to their webhook.
+
+    `goes_on` takes a caller back whose stream was lost; `relays` has Twilio hear and speak.
+    """
 
     content_type = b"text/xml"
     api: TwilioApi
     credentials: TwilioCredentials
     goes_on = False
+    relays = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relays_open: list[TwilioRelay] = []
 
     @property
     def hooks(self) -> str:
@@ -64,7 +74,8 @@ class TwilioOffice(Office):
             case Kind.INCOMING_CALL if not self.answers:
                 return twiml.refuse(busy=True)
             case Kind.INCOMING_CALL:
-                return twiml.stream(self.target("secret", self.hooks))
+                target = self.target("secret", self.hooks)
+                return twiml.stream(replace(target, relay=Relay("es")) if self.relays else target)
             case Kind.AFTER_STREAM if self.goes_on:
                 return twiml.stream(self.target("again", self.hooks))
             case Kind.AFTER_DIAL if not self._reached(told):
@@ -76,6 +87,16 @@ class TwilioOffice(Office):
     @staticmethod
     def _reached(told: Event) -> bool:
         return any(isinstance(said, HandoverEnded) and said.reached for said in signals(told))
+
+    async def _carry(self, receive: Any, send: Any) -> None:
+        if not self.relays:
+            await super()._carry(receive, send)
+            return
+        self.starts.append(await read_setup(receive))
+        relay = TwilioRelay(receive, send)
+        self.relays_open.append(relay)
+        async for event in relay:
+            self.events.append(event)
 
     async def open_media(self, receive: Any, send: Any) -> CallMedia:
         start = await read_start(receive)

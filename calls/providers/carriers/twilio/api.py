@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -76,9 +77,7 @@ class TwilioApi:
         silence; for one, it is told once its greeting is over.
         """
         signals_url = dial.stream.signals_url or dial.signals_url
-        target = StreamTarget(
-            dial.stream.url, dial.stream.parameters, dial.stream.record, signals_url
-        )
+        target = replace(dial.stream, signals_url=signals_url)
         form = {
             **_leg(dial.to_number, dial.from_number, dial.ring_seconds),
             "Twiml": twiml.stream(target),

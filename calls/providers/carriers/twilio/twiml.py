@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
-from calls.providers.carriers.port import Handover, StreamTarget
+from calls.providers.carriers.port import Handover, Relay, StreamTarget
 from calls.providers.carriers.twilio.addresses import address
 from calls.providers.carriers.twilio.events import Kind
 
@@ -51,7 +51,9 @@ def connect_stream(
 
 
 def stream(target: StreamTarget) -> str:
-    """Connect an answered call to our media socket, both ways."""
+    """Connect an answered call to our media socket, both ways, or to our text socket."""
+    if target.relay is not None:
+        return _relayed(target, target.relay)
     action_url = status_url = ""
     if target.signals_url:
         action_url = address(target.signals_url, Kind.AFTER_STREAM)
@@ -185,6 +187,33 @@ def _connected(
     for name, value in checked_parameters(parameters).items():
         stream.parameter(name=name, value=value)
     return connect
+
+
+def _relayed(target: StreamTarget, relay: Relay) -> str:
+    """Have Twilio hear and speak. What it has spoken is told, word for word."""
+    action = address(target.signals_url, Kind.AFTER_STREAM) if target.signals_url else None
+    wishes = {
+        "voice": relay.voice,
+        "tts_provider": relay.voice_provider,
+        "transcription_provider": relay.hearing_provider,
+        "welcome_greeting": _text(relay.greeting),
+        "hints": ",".join(_text(hint).replace(",", " ") for hint in relay.hints),
+    }
+    response = VoiceResponse()
+    connect = Connect(action=action, method="POST") if action else Connect()
+    noun = connect.conversation_relay(
+        url=target.url,
+        language=locale(relay.language),
+        interruptible="any" if relay.interruptible else "none",
+        welcome_greeting_interruptible="any" if relay.interruptible else "none",
+        dtmf_detection=True,
+        events="tokens-played",
+        **{name: wish for name, wish in wishes.items() if wish},
+    )
+    for name, value in checked_parameters(target.parameters).items():
+        noun.parameter(name=name, value=value)
+    response.append(connect)
+    return str(response)
 
 
 def _text(text: str) -> str:
