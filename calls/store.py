@@ -1,8 +1,9 @@
 """What the voice loop tells of a call, kept until it is in the database.
 
 `event` and `turn` put into memory and return. One writer for all calls of the process
-(`calls.writer`) takes it from there. Turns are never dropped. Events are bounded: a call whose
-events pile up beyond `MAX_PENDING` loses the newest ones, and says how many.
+(`calls.writer`) takes it from there. Turns are never dropped, nor what the agent did. Other events
+are bounded: a call whose events pile up beyond `MAX_PENDING` loses the newest ones, and says how
+many.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from calls.rows import CallRef, Closing, EventRow, Item, TurnRow
+from calls.voice.events import Event
 from calls.voice.ports import Turn
 
 MAX_PENDING = 20_000
@@ -64,7 +66,7 @@ class CallStore:
         if name in self._transient:
             self._tell(EventRow(-1, at, name, data))
             return
-        if len(self._pending) >= self._max_pending:
+        if len(self._pending) >= self._max_pending and name != Event.ACTION:
             self.dropped += 1
             return
         if self.dropped:

@@ -19,6 +19,8 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
         {
             "calls.Call": "call",
             "calls.Recording": "graphic_eq",
+            "calls.TakenMessage": "sticky_note_2",
+            "calls.CallBack": "phone_callback",
             "calls.Number": "dialpad",
             "calls.RoutingRule": "alt_route",
             "calls.OpeningHours": "schedule",

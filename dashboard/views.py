@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from agents.selectors import callable_versions
 from calls.models import Call
 from calls.selectors.calls import call_for, recent_calls
+from calls.selectors.notes import open_call_backs, open_messages
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.texts import TEST_CALL
 from tenants.guards import member_required, operators_to_back_office
@@ -27,11 +28,13 @@ LATEST = 20
 @operators_to_back_office
 @member_required(Permission.CALLS_VIEW)
 def home(request: TenantRequest) -> HttpResponse:
-    """The agents that take calls, and the latest calls."""
+    """The agents that take calls, what they kept for people, and the latest calls."""
     context = {
         "tenant": request.tenant,
         "agents": [(version, notice_for(version)) for version in callable_versions()],
         "calls": recent_calls()[:LATEST],
+        "taken_messages": open_messages()[:LATEST],
+        "call_backs": open_call_backs()[:LATEST],
     }
     return render(request, "dashboard/home.html", context)
 
@@ -63,6 +66,8 @@ def call(request: TenantRequest, public_id: UUID) -> HttpResponse:
     context = {
         "call": found,
         "utterances": found.utterances.all(),
+        "taken_messages": found.taken_messages.all(),
+        "call_backs": found.call_backs.all(),
         "recording": next(iter(found.recordings.all()), None),
         "may_listen": role_allows(role, Permission.RECORDINGS_LISTEN),
         "changes": found.finalised_at is None,

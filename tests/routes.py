@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.models import Agent
-from calls.models import Call
+from calls.models import Call, CallBack, TakenMessage
 from tests.rows import make_row
 
 CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
@@ -50,6 +50,14 @@ ROUTES: dict[str, Route] = {
     "api/v1/calls/": Route((401, 200, 200, 200, 200)),
     "api/v1/calls/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_call),
     "api/v1/calls/<uuid:public_id>/recording/": Route((401, 404, 404, 404, 404), path=_call),
+    "api/v1/taken-messages/": Route((401, 200, 200, 200, 200)),
+    "api/v1/taken-messages/<uuid:public_id>/": Route(
+        (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(TakenMessage).public_id}
+    ),
+    "api/v1/call-backs/": Route((401, 200, 200, 200, 200)),
+    "api/v1/call-backs/<uuid:public_id>/": Route(
+        (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(CallBack).public_id}
+    ),
     "api/v1/widget-tokens/": Route(
         (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}
     ),

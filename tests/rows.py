@@ -28,6 +28,7 @@ def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]
             "e164": f"+52555{next(_numbers):07d}",
             "agent": None if "rule_id" in given else make_row(Agent),  # one of the two
         },
+        "calls.callback": lambda: {"time_zone": "America/Mexico_City"},
         "calls.donotcall": lambda: {"number": f"+52556{next(_numbers):07d}"},
         "calls.openinginterval": lambda: {"weekday": 0},
         "calls.routingchoice": lambda: {"caller_prefix": f"+52{next(_numbers)}"},

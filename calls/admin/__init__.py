@@ -1,11 +1,13 @@
 """The telephone in the back office."""
 
 from calls.admin.calls import CallAdmin, RecordingAdmin, RefusedCallAdmin
+from calls.admin.notes import CallBackAdmin, TakenMessageAdmin
 from calls.admin.outbound import DoNotCallAdmin, OutboundSettingsAdmin
 from calls.admin.routing import NumberAdmin, OpeningHoursAdmin, RoutingRuleAdmin
 
 __all__ = [
     "CallAdmin",
+    "CallBackAdmin",
     "DoNotCallAdmin",
     "NumberAdmin",
     "OpeningHoursAdmin",
@@ -13,4 +15,5 @@ __all__ = [
     "RecordingAdmin",
     "RefusedCallAdmin",
     "RoutingRuleAdmin",
+    "TakenMessageAdmin",
 ]

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from calls.api.notes import CallBackSerializer, TakenMessageSerializer
 from calls.models import Call, CallEvent, Recording, Utterance
 
 
@@ -116,10 +117,13 @@ class CallDetailSerializer(CallSerializer):
     utterances = UtteranceSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
     recording = serializers.SerializerMethodField()
+    taken_messages = TakenMessageSerializer(many=True, read_only=True)
+    call_backs = CallBackSerializer(many=True, read_only=True)
 
     class Meta(CallSerializer.Meta):
         fields = (  # type: ignore[assignment]
             *CallSerializer.Meta.fields, "outline", "utterances", "events", "recording",
+            "taken_messages", "call_backs",
         )  # fmt: skip
         read_only_fields = fields  # type: ignore[assignment]
 

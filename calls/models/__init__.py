@@ -7,6 +7,7 @@ from calls.models.command import Command
 from calls.models.event import CallEvent, RefusedCall
 from calls.models.hours import Holiday, OpeningHours, OpeningInterval
 from calls.models.leg import Leg
+from calls.models.note import CallBack, TakenMessage
 from calls.models.number import Number
 from calls.models.outbound import DoNotCall, OutboundRequest, OutboundSettings
 from calls.models.recording import Recording
@@ -15,6 +16,7 @@ from calls.models.utterance import Utterance
 
 __all__ = [
     "Call",
+    "CallBack",
     "CallEvent",
     "CallQuerySet",
     "CarrierAccount",
@@ -37,5 +39,6 @@ __all__ = [
     "RoutingRule",
     "State",
     "StrayEvent",
+    "TakenMessage",
     "Utterance",
 ]

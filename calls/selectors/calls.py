@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
-from calls.models import Call, CallEvent, Recording, Utterance
+from calls.models import Call, CallBack, CallEvent, Recording, TakenMessage, Utterance
 
 
 def recent_calls() -> QuerySet[Call]:
@@ -29,6 +29,8 @@ def call_details() -> QuerySet[Call]:
         Prefetch("utterances", Utterance.objects.order_by("sequence")),
         Prefetch("events", CallEvent.objects.order_by("sequence")),
         "recordings",
+        Prefetch("taken_messages", TakenMessage.objects.order_by("sequence")),
+        Prefetch("call_backs", CallBack.objects.order_by("sequence")),
     )
 
 

@@ -12,6 +12,7 @@ from agents.models import AgentVersion
 from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
 from calls.rows import Closing, EventRow, Item, TurnRow
+from calls.services.notes import notes_keep
 from calls.voice.end_reasons import EndReason
 
 # A server tells of its calls every 5 s; one that missed five of these is gone.
@@ -27,6 +28,7 @@ def call_append(*, call_id: int, items: Sequence[Item]) -> None:
         CallEvent.objects.bulk_create(events, ignore_conflicts=True)
     if turns:
         Utterance.objects.bulk_create(turns, ignore_conflicts=True)
+    notes_keep(call_id=call_id, events=[item for item in items if isinstance(item, EventRow)])
     for item in items:
         if isinstance(item, Closing):
             call_close(call_id=call_id, closing=item)

@@ -1,0 +1,31 @@
+"""Reading what agents kept for people. All run inside the tenant's context."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from calls.models import CallBack, TakenMessage
+
+
+def taken_messages() -> QuerySet[TakenMessage]:
+    """The tenant's messages with their calls, the latest first."""
+    found: QuerySet[TakenMessage] = TakenMessage.objects.select_related("call").order_by(
+        "-created_at", "-id"
+    )
+    return found
+
+
+def call_backs() -> QuerySet[CallBack]:
+    """The tenant's call-backs with their calls, the latest due first."""
+    found: QuerySet[CallBack] = CallBack.objects.select_related("call").order_by("-due_at", "-id")
+    return found
+
+
+def open_messages() -> QuerySet[TakenMessage]:
+    """Those that nobody has dealt with."""
+    return taken_messages().filter(handled_at=None)
+
+
+def open_call_backs() -> QuerySet[CallBack]:
+    """Those still to be made, the next due first."""
+    return call_backs().filter(state=CallBack.State.SCHEDULED).order_by("due_at", "id")
