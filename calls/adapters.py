@@ -105,15 +105,16 @@ class LaterStore:
 class LaterRecorder:
     """A `Recorder` for a session that began `since` ms into the call.
 
-    The caller's sound needs no moving: its places come from the stream, which goes on.
+    The caller's sound needs no moving unless its stream is a later one too: its places come from
+    the stream, which began `stream_since` ms into the call.
     """
 
-    def __init__(self, recorder: Recorder, since: float) -> None:
-        self._recorder, self._since = recorder, since
+    def __init__(self, recorder: Recorder, since: float, *, stream_since: float = 0.0) -> None:
+        self._recorder, self._since, self._stream_since = recorder, since, stream_since
 
     def caller(self, pcm: bytes, at: float) -> None:
         """Where the stream says."""
-        self._recorder.caller(pcm, at)
+        self._recorder.caller(pcm, at + self._stream_since)
 
     def agent(self, pcm: bytes, at: float) -> None:
         """At its time in the call."""

@@ -46,21 +46,30 @@ class TooManyPages(Denied):
     name = "too_many_calls"
 
 
-async def admit_stream(start: StreamStart) -> Call:
-    """The call that a Twilio stream belongs to, answered as of now. Raises Denied.
-
-    The token opens one stream; it has to be this call's, and of our account.
-    """
+async def admit_twilio(start: StreamStart) -> Call:
+    """The call that a Twilio stream of our account belongs to. Raises Denied."""
     account: str = settings.TWILIO_ACCOUNT_SID
     if account and start.account_sid != account:
         raise Denied(NOT_ALLOWED, f"account {start.account_sid!r} is not ours")
+    return await admit_stream(start.parameters, start.call_sid)
+
+
+async def admit_stream(parameters: Mapping[str, str], carrier_id: str) -> Call:
+    """The call that a carrier's stream belongs to, answered as of now. Raises Denied.
+
+    The token among its parameters opens one stream; it has to be that of the carrier's leg.
+    """
     try:
-        public_id = read_stream_token(start.parameters.get(TOKEN_PARAMETER, ""))
-        tenant_id = await run_unscoped(tenant_by_key, Call, public_id)
+        claim = read_stream_token(parameters.get(TOKEN_PARAMETER, ""))
+        tenant_id = await run_unscoped(tenant_by_key, Call, claim.call)
         if tenant_id is None:
-            raise StreamRefused(f"there is no call {public_id}")
+            raise StreamRefused(f"there is no call {claim.call}")
         return await run_in_tenant(
-            tenant_id, call_connect, public_id=public_id, carrier_id=start.call_sid
+            tenant_id,
+            call_connect,
+            public_id=claim.call,
+            carrier_id=carrier_id,
+            after=claim.after,
         )
     except (BadToken, StreamRefused) as error:
         raise Denied(NOT_ALLOWED, str(error)) from None

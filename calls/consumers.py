@@ -16,7 +16,7 @@ import orjson
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
-from calls import admission
+from calls import admission, outbox
 from calls.admission import Denied, TooManyPages, Visitor
 from calls.conduct import AdmittedCall, conduct
 from calls.feed import PageFeed
@@ -27,6 +27,8 @@ from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia, PageStart
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, MediaFault, StreamGone
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
+from calls.providers.carriers.telnyx import media as telnyx
+from calls.providers.carriers.telnyx.media import TelnyxMedia
 from calls.providers.carriers.twilio import media as twilio
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
 from calls.providers.carriers.webrtc.media import WebRtcMedia
@@ -50,6 +52,7 @@ class MediaConsumer(AsyncConsumer):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application of one socket."""
+        outbox.open_here()
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         try:
@@ -79,7 +82,7 @@ class MediaConsumer(AsyncConsumer):
 
 async def admit_stored(start: StreamStart) -> AdmittedCall:
     """The stored call that a Twilio stream belongs to. Raises Denied."""
-    return StoredCall(await admission.admit_stream(start))
+    return StoredCall(await admission.admit_twilio(start))
 
 
 class TwilioMediaConsumer(MediaConsumer):
@@ -107,6 +110,25 @@ class TwilioMediaConsumer(MediaConsumer):
         except MediaFault as fault:
             media.fault = fault  # it ends the call before anything is built
         await conduct(call, media, self.live)
+
+
+class TelnyxMediaConsumer(MediaConsumer):
+    """Telnyx's media streaming."""
+
+    async def serve(
+        self,
+        scope: Any,  # noqa: ARG002
+        receive: Receive,
+        send: Send,
+        seat: Seat,
+    ) -> None:
+        """Wait for the start, which carries the token and says what is spoken; then talk."""
+        async with seat.idle():
+            start = await telnyx.read_start(receive, self.limits)
+        start.check_format()  # before anybody has the call: Telnyx may be asked for another
+        call = StoredCall(await admission.admit_stream(start.parameters, start.leg))
+        seat.leave()
+        await conduct(call, TelnyxMedia(receive, send, start, self.limits), self.live)
 
 
 class BrowserMediaConsumer(MediaConsumer):

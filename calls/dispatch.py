@@ -11,113 +11,191 @@ import logging
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
 from calls.carrier_auth import api_url, installation_keys
-from calls.links import stream_target
+from calls.links import signals_url, stream_target, webhook_url
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
 from calls.providers.carriers.port import CarrierApi, Dial, Handover, LegGone
 from calls.providers.carriers.registry import carrier
-from calls.services.commands import (
+from calls.providers.carriers.steps import Step
+from calls.services.legs import leg_placed
+from calls.services.orders import (
     Order,
     command_claim,
     command_done,
     command_failed,
     command_unanswered,
 )
-from calls.services.legs import leg_placed
 from tenants.db import run_in_tenant
+from tenants.sealing import CannotUnseal
 
 log = logging.getLogger(__name__)
 
 # After these nobody knows whether the carrier did it.
 _UNCERTAIN = (ProviderTimeout, NetworkFailure, ProviderDown)
 
-_apis: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, CarrierApi]] = (
-    weakref.WeakKeyDictionary()
-)
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a connection is made of. `public_id` is None for the installation's own account."""
+
+    carrier: str
+    keys: Mapping[str, str]
+    public_id: uuid.UUID | None = None
+    records: bool = False
 
 
-async def send_all(tenant_id: int, command_ids: Iterable[int]) -> None:
-    """Send these, side by side; what goes wrong is noted with each."""
-    await asyncio.gather(*(send(tenant_id, command_id) for command_id in command_ids))
+_apis: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[object, tuple[Account, CarrierApi]]
+] = weakref.WeakKeyDictionary()
 
 
 async def send(tenant_id: int, command_id: int) -> None:
-    """Send one command, unless somebody else does."""
+    """Send one command, unless somebody else does; what goes wrong is noted with it."""
     order = await run_in_tenant(tenant_id, command_claim, command_id=command_id)
     if order is None:
         return
     try:
-        api = await api_for(tenant_id, order.carrier, order.account_id)
-        await _METHODS[order.kind](api, order)
-    except LegGone as error:
-        await run_in_tenant(tenant_id, command_failed, command_id=order.id, error=str(error))
+        account = await account_of(tenant_id, order.carrier, order.account_id)
+        await _METHODS[order.kind](await connected(account), order, account)
     except _UNCERTAIN as error:
         log.warning("%s was sent and not answered: %s", order.kind, error)
         await run_in_tenant(tenant_id, command_unanswered, command_id=order.id, error=str(error))
-    except ProviderError as error:
-        log.error("%s was refused: %s", order.kind, error)
-        await run_in_tenant(tenant_id, command_failed, command_id=order.id, error=str(error))
+    except (ProviderError, CannotUnseal, ValidationError) as error:
+        gone = isinstance(error, LegGone)
+        log.log(logging.INFO if gone else logging.ERROR, "%s was refused: %s", order.kind, error)
+        await run_in_tenant(
+            tenant_id, command_failed, command_id=order.id, error=str(error), leg_gone=gone
+        )
     else:
         await run_in_tenant(tenant_id, command_done, command_id=order.id)
 
 
-async def api_for(tenant_id: int, carrier_name: str, account_id: int | None) -> CarrierApi:
-    """The account's connection on this event loop; without an account, the installation's."""
+async def send_all(tenant_id: int, command_ids: Iterable[int]) -> None:
+    """Send these, side by side."""
+    await asyncio.gather(*(send(tenant_id, command_id) for command_id in command_ids))
+
+
+async def turn_away(
+    tenant_id: int | None, carrier_name: str, account_id: int | None, leg: str
+) -> None:
+    """Refuse a leg that called a number which nobody has."""
+    account = await account_of(tenant_id, carrier_name, account_id)
+    api = await connected(account)
+    try:
+        await api.refuse(leg, uuid.uuid5(uuid.NAMESPACE_OID, f"{carrier_name}:{leg}"), busy=False)
+    except LegGone:
+        return
+    except ProviderError as error:  # the carrier lets go of it by itself, after a while
+        log.warning("a call to nobody's number could not be turned away: %s", error)
+
+
+async def account_of(tenant_id: int | None, carrier_name: str, account_id: int | None) -> Account:
+    """The account with its keys; without an id, the installation's. Raises CannotUnseal."""
+    if account_id is None or tenant_id is None:
+        return Account(carrier_name, installation_keys(carrier_name))
+    return await run_in_tenant(tenant_id, _account, account_id)
+
+
+def _account(account_id: int) -> Account:
+    row: CarrierAccount = CarrierAccount.objects.get(pk=account_id)
+    return Account(row.carrier, row.credentials(), row.public_id, row.record_calls)
+
+
+async def connected(account: Account) -> CarrierApi:
+    """The account's connection on this event loop. Raises ValidationError for unfit keys."""
     known = _apis.setdefault(asyncio.get_running_loop(), {})
-    key, values = await run_in_tenant(tenant_id, _credentials, carrier_name, account_id)
-    if key not in known:
-        entry = carrier(carrier_name)
-        credentials = entry.credentials.model_validate(values)
-        known[key] = entry.connect(credentials, Site(api_url=api_url(carrier_name)))
-    return known[key]
+    key = (account.carrier, account.public_id)
+    before, api = known.get(key, (None, None))
+    if api is not None and before == account:
+        return api
+    known[key] = account, connect(account)
+    if api is not None:
+        await api.aclose()
+    return known[key][1]
 
 
-async def _place(api: CarrierApi, order: Order) -> None:
-    """Dial, and remember the carrier's id of the new leg."""
-    said = dict(order.arguments)
-    call_id = uuid.UUID(said.pop("call"))
-    leg = await api.place(
-        Dial(**said, stream=stream_target(order.carrier, call_id), command_id=order.command_id)
+def connect(account: Account) -> CarrierApi:
+    """A new connection. Raises ValidationError for keys that are not fit for any."""
+    entry = carrier(account.carrier)
+    site = Site(
+        api_url=api_url(account.carrier),
+        webhook_url=webhook_url(account.carrier, account.public_id),
     )
+    return entry.connect(entry.credentials.model_validate(dict(account.keys)), site)
+
+
+async def close_all() -> None:
+    """Close this event loop's connections."""
+    for _account, api in _apis.pop(asyncio.get_running_loop(), {}).values():
+        await api.aclose()
+
+
+# --- the commands ------------------------------------------------------------------------------
+
+
+async def _place(api: CarrierApi, order: Order, account: Account) -> None:
+    """Dial, and remember the carrier's id of the new leg."""
+    said = {name: value for name, value in order.arguments.items() if name != "call"}
+    dial = Dial(
+        **said,
+        stream=stream_target(order.carrier, order.call, record=account.records),
+        signals_url=signals_url(order.carrier, order.call),
+        command_id=order.command_id,
+    )
+    leg = await api.place(dial)
     await run_in_tenant(order.tenant_id, leg_placed, leg_id=order.leg_id, carrier_id=leg)
 
 
-async def _answer(api: CarrierApi, order: Order) -> None:
-    target = stream_target(order.carrier, uuid.UUID(order.arguments["call"]))
+async def _answer(api: CarrierApi, order: Order, account: Account) -> None:
+    target = stream_target(order.carrier, order.call, record=account.records)
     await api.answer(order.leg, target, order.command_id)
 
 
-async def _reattach(api: CarrierApi, order: Order) -> None:
-    target = stream_target(order.carrier, uuid.UUID(order.arguments["call"]))
+async def _reattach(api: CarrierApi, order: Order, _account: Account) -> None:
+    after = int(order.arguments.get("after", 0))
+    target = stream_target(order.carrier, order.call, after=after)
     await api.reattach(order.leg, target, order.command_id)
 
 
-async def _refuse(api: CarrierApi, order: Order) -> None:
+async def _refuse(api: CarrierApi, order: Order, _account: Account) -> None:
     await api.refuse(order.leg, order.command_id, busy=bool(order.arguments.get("busy")))
 
 
-async def _say(api: CarrierApi, order: Order) -> None:
+async def _say(api: CarrierApi, order: Order, _account: Account) -> None:
     text, language = str(order.arguments["text"]), str(order.arguments["language"])
     await api.say_and_hang_up(order.leg, text, language, order.command_id)
 
 
-async def _hang_up(api: CarrierApi, order: Order) -> None:
+async def _hang_up(api: CarrierApi, order: Order, _account: Account) -> None:
     await api.hang_up(order.leg, order.command_id)
 
 
-async def _hand_over(api: CarrierApi, order: Order) -> None:
-    handover = Handover(leg=order.leg, command_id=order.command_id, **order.arguments)
+async def _hand_over(api: CarrierApi, order: Order, _account: Account) -> None:
+    handover = Handover(
+        **order.arguments,
+        leg=order.leg,
+        signals_url=signals_url(order.carrier, order.call),
+        command_id=order.command_id,
+    )
     await api.hand_over(handover)
 
 
-async def _dtmf(api: CarrierApi, order: Order) -> None:
+async def _dtmf(api: CarrierApi, order: Order, _account: Account) -> None:
     await api.send_dtmf(order.leg, str(order.arguments["keys"]), order.command_id)
 
 
-_METHODS: Mapping[str, Callable[[CarrierApi, Order], Awaitable[None]]] = {
+async def _take(api: CarrierApi, order: Order, _account: Account) -> None:
+    action, arguments = str(order.arguments["action"]), order.arguments["arguments"]
+    await api.take(Step(order.leg, action, arguments, order.command_id))
+
+
+_METHODS: Mapping[str, Callable[[CarrierApi, Order, Account], Awaitable[None]]] = {
     Command.Kind.PLACE: _place,
     Command.Kind.ANSWER: _answer,
     Command.Kind.REATTACH: _reattach,
@@ -126,18 +204,5 @@ _METHODS: Mapping[str, Callable[[CarrierApi, Order], Awaitable[None]]] = {
     Command.Kind.HANG_UP: _hang_up,
     Command.Kind.HAND_OVER: _hand_over,
     Command.Kind.DTMF: _dtmf,
+    Command.Kind.STEP: _take,
 }
-
-
-async def close_all() -> None:
-    """Close this event loop's connections."""
-    for api in _apis.pop(asyncio.get_running_loop(), {}).values():
-        await api.aclose()
-
-
-def _credentials(carrier_name: str, account_id: int | None) -> tuple[object, Mapping[str, str]]:
-    """What identifies the account as it is now, and its keys."""
-    if account_id is None:
-        return (carrier_name, None), installation_keys(carrier_name)
-    account: CarrierAccount = CarrierAccount.objects.get(pk=account_id)
-    return (carrier_name, account_id, account.updated_at), account.credentials()

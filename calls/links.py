@@ -26,9 +26,24 @@ def media_url(carrier: str) -> str:
     return url._replace(scheme="ws" if url.scheme == "http" else "wss").geturl()
 
 
-def stream_target(carrier: str, call_id: uuid.UUID) -> StreamTarget:
+def stream_target(
+    carrier: str, call_id: uuid.UUID, *, after: int = 0, record: bool = False
+) -> StreamTarget:
     """Where this call's sound is to be brought, with a token that opens one stream."""
-    return StreamTarget(media_url(carrier), {TOKEN_PARAMETER: stream_token(call_id)})
+    parameters = {TOKEN_PARAMETER: stream_token(call_id, after)}
+    return StreamTarget(media_url(carrier), parameters, record=record)
+
+
+def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
+    """Where the carrier sends what happens at an account; without one, at the installation's."""
+    if account is None:
+        return public_url(reverse(f"calls:{carrier}-webhook"))
+    return public_url(reverse(f"calls:{carrier}-account-webhook", args=[account]))
+
+
+def signals_url(carrier: str, call_id: uuid.UUID) -> str:
+    """Where the carrier sends what happens to the legs that we made for this call."""
+    return public_url(reverse(f"calls:{carrier}-call-webhook", args=[call_id]))
 
 
 def action_url(name: str, call_id: uuid.UUID) -> str:

@@ -6,23 +6,25 @@ dialled number says which one it is.
 
 from __future__ import annotations
 
-import logging
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
 
 from calls import spoken
-from calls.models import Call, Number, RefusedCall, State
-from calls.routing import NoPublishedAgent, route
+from calls.models import Call, Number, State
 from calls.rows import Closing
 from calls.services.calls import call_close
-from calls.services.intake import Ring, call_announce, call_refuse
+from calls.services.intake import REFUSALS, Ring, call_announce, call_to_nobody, still_rings
+from calls.services.parting import CUT_OFF
 from calls.voice.end_reasons import EndReason
 from tenants.db import tenant_by_key, tenant_transaction
 
-log = logging.getLogger(__name__)
+
+class AlreadyAnswered(Exception):
+    """The call is past ringing: what asks for it now is a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +62,39 @@ def receive(ring: Ring, *, accepting: bool) -> Welcome | Refusal:
     """
     tenant_id = tenant_by_key(Number, ring.to_number)
     if tenant_id is None:
-        return _refuse(ring, RefusedCall.Reason.UNKNOWN_NUMBER, spoken.UNKNOWN_NUMBER)
-    if not accepting:
-        language = _language_of(tenant_id, ring.to_number)
-        return _refuse(ring, RefusedCall.Reason.BUSY, spoken.BUSY, language)
-    try:
-        with tenant_transaction(tenant_id):
-            call = call_announce(number=_number(ring.to_number), ring=ring)
-    except NoPublishedAgent as error:
-        log.warning("call to %s refused: %s", ring.to_number, error)
-        return _refuse(ring, RefusedCall.Reason.NO_AGENT, spoken.NOBODY_THERE)
+        return to_nobody(ring)
+    with tenant_transaction(tenant_id):
+        call = call_announce(number=number_of(ring), ring=ring, accepting=accepting)
+    if call.end_reason in REFUSALS:
+        return Refusal(REFUSAL_LINES[call.end_reason], call.language)
+    if not still_rings(call):
+        raise AlreadyAnswered(f"call {call.public_id} is {call.state}")
     return Welcome(tenant_id, call.public_id, call.language)
 
 
-def _number(e164: str) -> Number:
-    number: Number = Number.objects.select_related("tenant", "agent", "rule").get(e164=e164)
-    if not (number.is_active and number.tenant.is_active):
-        raise NoPublishedAgent(f"number {e164} or its tenant is switched off")
+def to_nobody(ring: Ring) -> Refusal:
+    """Note a call to a number that nobody has; the line is in what the caller probably speaks."""
+    language = spoken.likely_language(
+        ring.from_number, ring.to_number, default=settings.LANGUAGE_CODE
+    )
+    call_to_nobody(ring=ring, language=language)
+    return Refusal(spoken.UNKNOWN_NUMBER, language)
+
+
+def number_of(ring: Ring) -> Number:
+    """The dialled number, which is the current tenant's. Raises Number.DoesNotExist."""
+    number: Number = Number.objects.select_related("tenant", "agent", "rule__agent").get(
+        e164=ring.to_number
+    )
     return number
 
 
-def _language_of(tenant_id: int, e164: str) -> str:
-    """What is spoken behind the number; empty where nobody is."""
-    with tenant_transaction(tenant_id):
-        try:
-            return route(_number(e164), "", timezone.now()).version.language
-        except NoPublishedAgent:
-            return ""
-
-
-def _refuse(
-    ring: Ring, reason: RefusedCall.Reason, line: dict[str, str], language: str = ""
-) -> Refusal:
-    """Note the refusal. Without a `language`: the one that the caller probably speaks."""
-    language = language or spoken.likely_language(
-        ring.from_number, ring.to_number, default=settings.LANGUAGE_CODE
-    )
-    call_refuse(ring=ring, reason=reason, language=language)
-    return Refusal(line, language)
+# What a refused caller hears, by why the call ended.
+REFUSAL_LINES: Mapping[str, dict[str, str]] = {
+    EndReason.REFUSED_BUSY: spoken.BUSY,
+    EndReason.REFUSED_NO_AGENT: spoken.NOBODY_THERE,
+    EndReason.CLOSED: spoken.NOBODY_THERE,
+}
 
 
 def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
@@ -116,18 +113,5 @@ def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
         to_number=call.to_number,
         language=call.language,
         transfer_to=call.transfer_to,
-        cut_off=call.state != State.ENDED or call.end_reason in _CUT_OFF,
+        cut_off=call.state != State.ENDED or call.end_reason in CUT_OFF,
     )
-
-
-# Ends at which the caller was left in the middle of something, without a goodbye.
-_CUT_OFF = frozenset(
-    {
-        EndReason.BRAIN_FAILED,
-        EndReason.DRAINED,
-        EndReason.FAILED,
-        EndReason.INTERNAL_ERROR,
-        EndReason.MEDIA_LOST,
-        EndReason.SERVER_LOST,
-    }
-)

@@ -40,11 +40,12 @@ class TurnRow:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The end of a call on its way to `Call`."""
+    """The end of a call on its way to `Call`; `stream` is which of its streams has ended."""
 
     reason: str
     ended_at: datetime
     transfer_to: str = ""
+    stream: int | None = None
     providers: Mapping[str, str] = field(default_factory=dict)
 
 

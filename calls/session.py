@@ -30,6 +30,7 @@ from calls.providers.carriers.stream import CallMedia
 from calls.providers.stt.browser import BrowserRecogniser
 from calls.providers.tts.cache import prepare, recall
 from calls.recordings import recording_path, recordings_folder
+from calls.resuming import Past, past_of
 from calls.rows import CallRef, Closing
 from calls.services.calls import call_hand_over
 from calls.setup import (
@@ -90,6 +91,7 @@ class StoredCall:
         self._transfers: Mapping[str, str] = {}
         self._session: CallSession | None = None
         self._recording: WavRecorder | None = None  # once a part of the call is recorded
+        self._stream_since = 0.0  # ms into the call at which its present stream began
         self._until = math.inf  # ms into the call: its longest duration
         self._reason = ""
         self._began = time.monotonic()
@@ -103,13 +105,19 @@ class StoredCall:
 
     async def begin(self, media: CallMedia) -> CallSession:
         """Load and build everything; the page is told who listens, thinks and speaks."""
-        self._began = time.monotonic()
-        setup, recording = await run_in_tenant(
-            self._call.tenant_id, _open, self._call, media.sample_rate
+        setup, recording, past = await run_in_tenant(
+            self._call.tenant_id, _open_or_resume, self._call, media.sample_rate
         )
+        self._began = time.monotonic() - past.since / 1000
+        self._stream_since = past.since
+        self._store.go_on(events=past.next_event, turns=past.next_turn)
         voices = await self._voices(setup.opening, media.sample_rate)
-        recorder = self._recorder(recording, media.sample_rate)
-        self._session = self._build(setup, media, recorder, voices)
+        recorder: Recorder = self._recorder(recording, media.sample_rate)
+        if past.since:
+            recorder = LaterRecorder(recorder, past.since, stream_since=past.since)
+        self._session = self._build(
+            setup, media, recorder, voices, since=past.since, history=past.said
+        )
         if self._page is not None:
             await self._page.ready(
                 {
@@ -150,7 +158,11 @@ class StoredCall:
         self._session = self._build(
             setup,
             media,
-            LaterRecorder(self._recorder(recording, media.sample_rate), since),
+            LaterRecorder(
+                self._recorder(recording, media.sample_rate),
+                since,
+                stream_since=self._stream_since,
+            ),
             await self._voices(setup.opening, media.sample_rate),
             since=since,
             history=self._session.conversation.items,
@@ -217,7 +229,7 @@ class StoredCall:
         if path is None:
             return NoRecorder()
         if self._recording is None:
-            self._recording = WavRecorder(path, sample_rate)
+            self._recording = WavRecorder(path, sample_rate, resume=self._call.streams > 1)
         return self._recording
 
     def _within_the_call(self, options: TurnOptions, since: float) -> TurnOptions:
@@ -262,6 +274,7 @@ class StoredCall:
                 ended_at=timezone.now(),
                 transfer_to=self._transfers.get(target, ""),
                 providers=self._providers,
+                stream=self._call.streams or None,
             )
         )
 
@@ -298,6 +311,15 @@ class StoredCall:
 def _message_for(advanced: AdvancedSettings) -> str:
     """What a machine that answers is to be told; empty: nothing."""
     return advanced.voicemail_message if advanced.voicemail == "leave_message" else ""
+
+
+def _open_or_resume(call: Call, sample_rate: int) -> tuple[Setup, Path | None, Past]:
+    """As `_open`; a call whose sound was lost goes on where it was, and is not greeted anew."""
+    setup, recording = _open(call, sample_rate)
+    past = past_of(call)
+    if past.opening:
+        setup = replace(setup, opening=replace(setup.opening, greeting=past.opening))
+    return setup, recording, past
 
 
 def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from calls.consumers import BrowserMediaConsumer, TwilioMediaConsumer
-from calls.webhooks import MEDIA_PATH as TWILIO_PATH
+from calls.consumers import BrowserMediaConsumer, TelnyxMediaConsumer, TwilioMediaConsumer
+from calls.links import MEDIA_PATH
+from calls.models import Channel
 
 BROWSER_PATH = "/api/v1/ws/media-stream"
 
 ROUTES: dict[str, Any] = {
     BROWSER_PATH: BrowserMediaConsumer.as_asgi(),
-    TWILIO_PATH: TwilioMediaConsumer.as_asgi(),
+    MEDIA_PATH.format(carrier=Channel.TWILIO): TwilioMediaConsumer.as_asgi(),
+    MEDIA_PATH.format(carrier=Channel.TELNYX): TelnyxMediaConsumer.as_asgi(),
 }

@@ -32,6 +32,14 @@ CUT_OFF = {
     "es": "Disculpe, se interrumpió la comunicación. Por favor, llame de nuevo.",
     "en": "Sorry, the connection was lost. Please call again.",
 }
+BACK = {
+    "es": "Disculpe, la comunicación se cortó un momento. ¿Me decía?",
+    "en": "Sorry, the line dropped for a moment. You were saying?",
+}
+NOBODY_TOOK_THE_CALL = {
+    "es": "Disculpe, en este momento no contesta nadie. ¿Puedo ayudarle yo?",
+    "en": "Sorry, there is no answer at the moment. Can I help you myself?",
+}
 TRANSFER_FAILED = {
     "es": "Disculpe, en este momento no contesta nadie. Por favor, llame más tarde.",
     "en": "Sorry, there is no answer at the moment. Please call again later.",

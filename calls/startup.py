@@ -15,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from agents.services.mind import check_model, close_clients
+from calls import dispatch, outbox
 from calls.live import live
 from calls.presence import presence
 from calls.providers.carriers.webrtc import engine as webrtc
@@ -59,6 +60,7 @@ def _warm_up_and_check() -> None:
 def open_for_calls() -> None:
     """Tell the other processes that this one is there. In the event loop of the calls."""
     presence.begin()
+    outbox.open_here()
 
 
 async def shut_down(seconds: float) -> None:
@@ -69,3 +71,4 @@ async def shut_down(seconds: float) -> None:
     await live.drain(seconds)
     await presence.end()
     await close_clients()
+    await dispatch.close_all()

@@ -61,6 +61,10 @@ class CallStore:
         self._events, self._turns = itertools.count(), itertools.count()
         writer.add(self)
 
+    def go_on(self, *, events: int, turns: int) -> None:
+        """Number from here: what came before is stored already. Before anything is put in."""
+        self._events, self._turns = itertools.count(events), itertools.count(turns)
+
     def event(self, at: float, name: str, data: Mapping[str, object]) -> None:
         """Take an event, `at` ms into the call."""
         if name in self._transient:

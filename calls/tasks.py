@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from celery import shared_task
 from django.utils import timezone
 
-from calls import dispatch
+from calls import dispatch, outbox
+from calls.fetching import fetch
 from calls.models import Call
 from calls.services.calls import calls_sweep, calls_without_figures
+from calls.services.carrier_events import legs_waiting, stray_events_forget
+from calls.services.carrier_recordings import recordings_overdue
+from calls.services.carrier_signals import leg_apply
 from calls.services.finalise import call_finalise
+from calls.services.lines import lines_sweep
+from calls.services.orders import commands_waiting
 from tenants.db import tenant_transaction
 from tenants.selectors import active_tenant_ids
 from tenants.tasks import tenant_task
+
+log = logging.getLogger(__name__)
 
 
 @tenant_task(autoretry_for=(OSError,), retry_backoff=True, max_retries=5)
@@ -47,3 +56,37 @@ def sweep_calls() -> int:
             closed += calls_sweep(now=now)
             calls_without_figures(now=now)
     return closed
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def sweep_carriers() -> int:
+    """Finish, in every tenant, what a process that died left of its carriers; how much."""
+    found = sum(_sweep_carriers_of(tenant_id) for tenant_id in list(active_tenant_ids()))
+    stray_events_forget(now=timezone.now())
+    return found
+
+
+def _sweep_carriers_of(tenant_id: int) -> int:
+    """Events that were kept and not applied, silent lines, orders that nobody sent."""
+    now = timezone.now()
+    with tenant_transaction(tenant_id):
+        legs = legs_waiting(now=now)
+    for carrier_name, leg in legs:
+        try:
+            with tenant_transaction(tenant_id):
+                leg_apply(carrier_name=carrier_name, leg=leg)
+        except Exception:  # one leg's defect must not keep the others waiting
+            log.exception("%s: what was told of %s cannot be applied", carrier_name, leg)
+    with tenant_transaction(tenant_id):
+        silent = lines_sweep(now=now)
+        recordings_overdue(now=now)
+        orders = commands_waiting(now=now)
+    for command_id in orders:
+        outbox.post(tenant_id, command_id)
+    return len(legs) + silent + len(orders)
+
+
+@tenant_task(atomic=False, autoretry_for=(OSError,), retry_backoff=True, max_retries=3)
+def fetch_recording(tenant_id: int, recording_id: int, url: str) -> None:
+    """Bring a recording from its carrier. Doing it twice is harmless."""
+    asyncio.run(fetch(tenant_id, recording_id, url))

@@ -1,9 +1,10 @@
 """Signed tokens that open a media socket: one call each, once, and not for long.
 
 A token names a call by its public id. That it opens one socket only is not the token's doing:
-taking it moves the call's row out of `ringing` (Twilio) or creates the row (browser), and the
-database lets either happen once. Neither Redis nor a process has to remember it. A page's token to
-resume opens any number of sockets, each in place of the one before, while its call is live.
+a stream's token says which of the call's streams it opens, and taking it counts that one in the
+call's row; a browser's creates the row. The database lets either happen once. Neither Redis nor
+a process has to remember it. A page's token to resume opens any number of sockets, each in place
+of the one before, while its call is live.
 """
 
 from __future__ import annotations
@@ -25,14 +26,25 @@ class BadToken(Exception):
     """A token that is forged, too old or for something else."""
 
 
-def stream_token(call_id: uuid.UUID) -> str:
-    """The token with which the carrier opens the media stream of this call."""
-    return signing.dumps(call_id.hex, salt=_STREAM_SALT)
+@dataclass(frozen=True, slots=True)
+class StreamClaim:
+    """What a stream's token allows: to be the media stream of this call after so many others."""
+
+    call: uuid.UUID
+    after: int
 
 
-def read_stream_token(token: str, max_age: int = STREAM_SECONDS) -> uuid.UUID:
-    """The public id of the token's call. Raises BadToken."""
-    return _uuid(_load(token, _STREAM_SALT, max_age))
+def stream_token(call_id: uuid.UUID, after: int = 0) -> str:
+    """The token with which the carrier opens the call's media stream, the first or a later one."""
+    return signing.dumps([call_id.hex, after], salt=_STREAM_SALT)
+
+
+def read_stream_token(token: str, max_age: int = STREAM_SECONDS) -> StreamClaim:
+    """What the token allows. Raises BadToken."""
+    claim = _load(token, _STREAM_SALT, max_age)
+    if not isinstance(claim, list) or len(claim) != 2 or not isinstance(claim[1], int):
+        raise BadToken("the token names no stream of a call")
+    return StreamClaim(call=_uuid(claim[0]), after=claim[1])
 
 
 def resume_token(call_id: uuid.UUID) -> str:

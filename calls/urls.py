@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from calls import webhooks
+from calls import carrier_webhooks, webhooks
 
 app_name = "calls"
 urlpatterns = [
@@ -12,6 +12,13 @@ urlpatterns = [
         webhooks.twilio_after_stream,
         name="twilio-after-stream",
     ),
+    path("telnyx/call-control", carrier_webhooks.telnyx, name="telnyx-webhook"),
+    path(
+        "telnyx/call-control/<uuid:account>",
+        carrier_webhooks.telnyx,
+        name="telnyx-account-webhook",
+    ),
+    path("telnyx/calls/<uuid:call>", carrier_webhooks.telnyx, name="telnyx-call-webhook"),
     path(
         "twilio/after-dial/<uuid:public_id>", webhooks.twilio_after_dial, name="twilio-after-dial"
     ),

@@ -10,42 +10,27 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
-from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from calls import reception, spoken
 from calls.carrier_auth import twilio_auth_token
+from calls.links import TOKEN_PARAMETER, action_url, media_url, public_url
 from calls.live import live
 from calls.models import Channel
 from calls.presence import presence
 from calls.providers.carriers.twilio import signature, twiml
 from calls.ringing import prepare_greeting
-from calls.services.intake import AlreadyAnswered, Ring
+from calls.services.intake import Ring
 from calls.tokens import stream_token
 from tenants.db import run_unscoped
 
 log = logging.getLogger(__name__)
 
-MEDIA_PATH = "/api/v1/ws/media-stream/twilio"
 TWIML = "text/xml; charset=utf-8"
-TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
-
-
-def public_url(path: str) -> str:
-    """The address under which a carrier reaches this path."""
-    return f"{settings.PUBLIC_BASE_URL.rstrip('/')}{path}"
-
-
-def media_url() -> str:
-    """The address of our media socket for Twilio."""
-    url = urlsplit(public_url(MEDIA_PATH))
-    return url._replace(scheme="ws" if url.scheme == "http" else "wss").geturl()
 
 
 @csrf_exempt
@@ -65,7 +50,7 @@ async def twilio_incoming_call(request: HttpRequest) -> HttpResponse:
         return HttpResponseBadRequest("CallSid and To are needed")
     try:
         answer = await run_unscoped(reception.receive, ring, accepting=presence.accepting())
-    except AlreadyAnswered as replay:
+    except reception.AlreadyAnswered as replay:
         log.warning("twilio: %s was announced before and is not waiting: %s",
                     ring.carrier_id, replay)  # fmt: skip
         return HttpResponseForbidden()
@@ -82,8 +67,8 @@ def _answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
     return Ringing(
         answer,
         twiml.connect_stream(
-            stream_url=media_url(),
-            action_url=_action_url("twilio-after-stream", answer.public_id),
+            stream_url=media_url(Channel.TWILIO),
+            action_url=action_url("twilio-after-stream", answer.public_id),
             parameters={TOKEN_PARAMETER: stream_token(answer.public_id)},
             last_words=spoken.say(spoken.CUT_OFF, answer.language),
             language=answer.language,
@@ -139,7 +124,7 @@ async def _next_step(request: HttpRequest, public_id: uuid.UUID, step: Step) -> 
 
 def _after_stream(_request: HttpRequest, call: reception.LetGo) -> str:
     if call.transfer_to:
-        action = _action_url("twilio-after-dial", call.public_id)
+        action = action_url("twilio-after-dial", call.public_id)
         return twiml.dial(call.transfer_to, action_url=action, caller_id=call.to_number)
     if call.cut_off:
         line = spoken.say(spoken.CUT_OFF, call.language)
@@ -166,10 +151,6 @@ def _is_from_twilio(request: HttpRequest) -> bool:
         url, "wrong" if signature.SIGNATURE_HEADER in request.headers else "missing",
     )  # fmt: skip
     return False
-
-
-def _action_url(name: str, public_id: uuid.UUID) -> str:
-    return public_url(reverse(f"calls:{name}", args=[public_id]))
 
 
 def _twiml(document: str) -> HttpResponse:

@@ -19,5 +19,10 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10.0},
         },
+        "sweep-carriers": {
+            "task": "calls.tasks.sweep_carriers",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
     },
 )

@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 from django.utils import translation
 
+from calls import outbox
 from config import celery  # noqa: F401 - shared tasks belong to this app
 from tenants.db import close_bridge, tenant_transaction
 from tenants.models import ApiKey, Membership, Role, Tenant, User
@@ -59,6 +60,12 @@ def fresh_cache() -> None:
 def own_language() -> None:
     """No test speaks the language of the last request of the one before."""
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def no_order_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ordered of carriers stays in the database, unless a test has a carrier."""
+    monkeypatch.setattr(outbox, "post", lambda _tenant_id, _command_id: None)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.models import Agent
-from calls.models import Call, CallBack, TakenMessage
-from tests.rows import make_row
+from calls.carrier_auth import installation_keys
+from calls.models import Call, CallBack, CarrierAccount, Leg, TakenMessage
+from tests.rows import build_row, make_row
 
 CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
 
@@ -37,6 +38,17 @@ def everyone(status: int, **more: Any) -> Route:
 
 def _call() -> dict[str, Any]:
     return {"public_id": make_row(Call).public_id}
+
+
+def _account() -> dict[str, Any]:
+    account = build_row(CarrierAccount)
+    account.set_credentials(dict(installation_keys("telnyx")))
+    account.save()
+    return {"account": account.public_id}
+
+
+def _call_of_carrier() -> dict[str, Any]:
+    return {"call": make_row(Leg, carrier="telnyx").call.public_id}
 
 
 ROUTES: dict[str, Route] = {
@@ -65,6 +77,9 @@ ROUTES: dict[str, Route] = {
     "api/v1/twilio/incoming-call": everyone(403, method="POST"),
     "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
     "api/v1/twilio/after-dial/<uuid:public_id>": everyone(403, method="POST", path=_call),
+    "api/v1/telnyx/call-control": everyone(403, method="POST"),
+    "api/v1/telnyx/call-control/<uuid:account>": everyone(403, method="POST", path=_account),
+    "api/v1/telnyx/calls/<uuid:call>": everyone(403, method="POST", path=_call_of_carrier),
     # The portal: sessions only, so a key is nobody there.
     "": Route((302, 200, 200, 200, 302)),
     "test-call/": Route((302, 200, 200, 200, 302)),
@@ -82,6 +97,7 @@ OWN_ACCOUNT_ONLY = "accounts/"
 # Media sockets, by path: their handshakes are tested where they are built.
 SOCKETS: dict[str, str] = {
     "/api/v1/ws/media-stream": "member of the agent's tenant, or a signed widget token",
+    "/api/v1/ws/media-stream/telnyx": "single-use signed token",
     "/api/v1/ws/media-stream/twilio": "single-use signed token",
 }
 

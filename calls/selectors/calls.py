@@ -35,8 +35,10 @@ def call_details() -> QuerySet[Call]:
 
 
 def recording_of(public_id: UUID | str) -> Recording:
-    """The sound of a call. Raises Recording.DoesNotExist."""
-    recording: Recording = Recording.objects.select_related("call", "tenant").get(
-        call__public_id=public_id
+    """The sound of a call, ours before the carrier's. Raises Recording.DoesNotExist."""
+    found: Recording | None = (
+        Recording.objects.select_related("call", "tenant").filter(call__public_id=public_id).first()
     )
-    return recording
+    if found is None:
+        raise Recording.DoesNotExist(f"call {public_id} was not recorded")
+    return found

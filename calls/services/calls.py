@@ -13,6 +13,7 @@ from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
 from calls.rows import Closing, EventRow, Item, TurnRow
 from calls.services.notes import notes_keep
+from calls.services.parting import legs_let_go, reason_known_better, stream_await
 from calls.voice.end_reasons import EndReason
 
 # A server tells of its calls every 5 s; one that missed five of these is gone.
@@ -35,7 +36,18 @@ def call_append(*, call_id: int, items: Sequence[Item]) -> None:
 
 
 def call_close(*, call_id: int, closing: Closing) -> bool:
-    """End a call for good, once; what the sweeper only guessed (`server_lost`) is put right."""
+    """End a call for good, once; what the sweeper only guessed (`server_lost`) is put right.
+
+    A call whose sound got lost while its caller is still there is not over: a new stream is
+    asked for. The end of a stream is nothing to a call that another one has taken over.
+    """
+    reason = reason_known_better(call_id=call_id, reason=closing.reason)
+    if closing.stream is not None:
+        ours = Call.objects.filter(pk=call_id, streams=closing.stream)
+        if not ours.exists():
+            return False
+        if reason == EndReason.MEDIA_LOST and stream_await(call_id=call_id, now=closing.ended_at):
+            return False
     open_or_swept = Call.objects.filter(pk=call_id).exclude(
         pk__in=Call.objects.filter(pk=call_id, state=State.ENDED).exclude(
             end_reason=EndReason.SERVER_LOST
@@ -44,13 +56,15 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
     closed = open_or_swept.update(
         state=State.ENDED,
         ended_at=closing.ended_at,
-        end_reason=closing.reason,
+        end_reason=reason,
+        media_lost_at=None,
         transfer_to=closing.transfer_to,
         providers=clean(closing.providers),
         finalised_at=None,
         updated_at=timezone.now(),
     )
     if closed:
+        legs_let_go(call_id=call_id, reason=reason, transfer_to=closing.transfer_to)
         finalise_on_commit([call_id])
     return bool(closed)
 
@@ -76,9 +90,11 @@ def calls_alive(*, call_ids: Sequence[int]) -> None:
 def calls_sweep(*, now: datetime) -> int:
     """Close the current tenant's calls that no server holds any more; how many those were.
 
-    They end when they were last heard of, with the turns that were stored until then.
+    They end when they were last heard of, with the turns that were stored until then. A caller
+    who is still on the line is given another server.
     """
-    lost = _locked(Call.objects.unheard_of_since(now - LOST_AFTER))
+    unheard = _locked(Call.objects.unheard_of_since(now - LOST_AFTER).filter(media_lost_at=None))
+    lost = [call for call in unheard if not stream_await(call_id=call.pk, now=now)]
     for call in lost:
         _end_swept(call, call.heartbeat_at or now, EndReason.SERVER_LOST)
     silent = _locked(Call.objects.never_connected(now - RING_LIMIT))
@@ -120,6 +136,7 @@ def _locked(calls: CallQuerySet) -> list[Call]:
 def _end_swept(call: Call, ended_at: datetime, reason: EndReason) -> None:
     call.state, call.ended_at, call.end_reason = State.ENDED, ended_at, reason.value
     call.save(update_fields=["state", "ended_at", "end_reason", "updated_at"])
+    legs_let_go(call_id=call.pk, reason=reason)
 
 
 def _event(call_id: int, item: EventRow) -> CallEvent:

@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from calls.jsontext import clean, clean_text
-from calls.models import CarrierEvent, StrayEvent
+from calls.models import CarrierEvent, Leg, StrayEvent
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import Event, Signal
+from calls.providers.carriers.signals import Event, MalformedEvent, Signal
 
-# An event whose application failed is tried again this often, and this long.
+log = logging.getLogger(__name__)
+
+# An event that nobody could apply is tried again after so long, and no longer than that.
 RETRY_AFTER = timedelta(seconds=5)
 GIVE_UP_AFTER = timedelta(hours=1)
+STRAYS_KEPT = timedelta(days=30)
 
 
-def event_store(*, carrier_name: str, event: Event, account_id: int | None) -> bool:
-    """Keep an event of the current tenant; False if it was told before."""
-    _row, created = CarrierEvent.objects.get_or_create(
+def event_store(
+    *,
+    carrier_name: str,
+    event: Event,
+    account_id: int | None = None,
+    call_id: int | None = None,
+) -> CarrierEvent | None:
+    """Keep an event of the current tenant; None if it was told before."""
+    row, created = CarrierEvent.objects.get_or_create(
         carrier=carrier_name,
         event_id=event.event_id[:200],
         defaults={
             "account_id": account_id,
-            "leg": event.leg[:200],
+            "call_id": call_id,
+            "leg": event.leg[:200] or _leg_of_session(carrier_name, event.session),
+            "session": event.session[:200],
             "kind": clean_text(event.kind)[:64],
             "occurred_at": event.at,
             "payload": clean(dict(event.payload)),
         },
     )
-    return bool(created)
+    return row if created else None
+
+
+def _leg_of_session(carrier_name: str, session: str) -> str:
+    """The customer's leg of a session, for events that tell no leg; empty if it is not known."""
+    if not session:
+        return ""
+    legs = Leg.objects.filter(carrier=carrier_name, session=session, role=Leg.Role.CUSTOMER)
+    return legs.values_list("carrier_id", flat=True).first() or ""
 
 
 def stray_event_store(*, carrier_name: str, event: Event) -> None:
     """Keep an event that led to no tenant, for operators to see."""
-    StrayEvent.objects.bulk_create(
-        [
-            StrayEvent(
-                carrier=carrier_name,
-                event_id=event.event_id[:200],
-                kind=clean_text(event.kind)[:64],
-                payload=clean(dict(event.payload)),
-            )
-        ],
-        ignore_conflicts=True,
+    stray = StrayEvent(
+        carrier=carrier_name,
+        event_id=event.event_id[:200],
+        kind=clean_text(event.kind)[:64],
+        payload=clean(dict(event.payload)),
     )
+    StrayEvent.objects.bulk_create([stray], ignore_conflicts=True)
+
+
+def stray_events_forget(*, now: datetime) -> None:
+    """What led nowhere and is old may hold somebody's number: nobody needs it any more."""
+    StrayEvent.objects.filter(received_at__lt=now - STRAYS_KEPT).delete()
 
 
 def leg_lock(*, carrier_name: str, leg: str) -> None:
@@ -57,22 +79,28 @@ def leg_lock(*, carrier_name: str, leg: str) -> None:
         )
 
 
-def signals_of(events: Sequence[CarrierEvent]) -> list[Signal]:
-    """What these stored events say, read by their carrier's own rules."""
-    return [
-        signal for event in events for signal in carrier(event.carrier).signals(_as_told(event))
-    ]
-
-
-def _as_told(row: CarrierEvent) -> Event:
+def as_told(row: CarrierEvent) -> Event:
+    """The event as its carrier's own rules read it."""
     return Event(
         event_id=row.event_id,
         kind=row.kind,
         account="",
         leg=row.leg,
+        session=row.session,
         at=row.occurred_at,
         payload=row.payload,
     )
+
+
+def signals_in(row: CarrierEvent) -> list[Signal]:
+    """What a stored event says; what breaks its protocol says nothing, and that is noted."""
+    try:
+        return carrier(row.carrier).signals(as_told(row))
+    except MalformedEvent as error:
+        if row.applied_at is None:
+            log.warning("%s: event %s cannot be read: %s", row.carrier, row.event_id, error)
+            CarrierEvent.objects.filter(pk=row.pk).update(fault=clean_text(str(error))[:300])
+        return []
 
 
 def events_of(*, carrier_name: str, leg: str) -> list[CarrierEvent]:
@@ -86,14 +114,7 @@ def events_applied(events: Sequence[CarrierEvent]) -> None:
     """Note that the call has taken notice of these."""
     waiting = [event.pk for event in events if event.applied_at is None]
     if waiting:
-        CarrierEvent.objects.filter(pk__in=waiting).update(applied_at=timezone.now(), fault="")
-
-
-def event_failed(*, event_id: str, carrier_name: str, fault: str) -> None:
-    """Note why an event could not be applied; the sweeper tries it again for a while."""
-    CarrierEvent.objects.filter(carrier=carrier_name, event_id=event_id).update(
-        fault=clean_text(fault)[:300]
-    )
+        CarrierEvent.objects.filter(pk__in=waiting).update(applied_at=timezone.now())
 
 
 def legs_waiting(*, now: datetime) -> list[tuple[str, str]]:
@@ -101,4 +122,8 @@ def legs_waiting(*, now: datetime) -> list[tuple[str, str]]:
     waiting = CarrierEvent.objects.filter(
         applied_at=None, received_at__lt=now - RETRY_AFTER, received_at__gt=now - GIVE_UP_AFTER
     )
-    return list(waiting.order_by("carrier", "leg").values_list("carrier", "leg").distinct()[:500])
+    for event in waiting.filter(~Q(session=""), leg="")[:500]:
+        if leg := _leg_of_session(event.carrier, event.session):
+            CarrierEvent.objects.filter(pk=event.pk).update(leg=leg)
+    legs = waiting.exclude(leg="").order_by("carrier", "leg")
+    return list(legs.values_list("carrier", "leg").distinct()[:500])

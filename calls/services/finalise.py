@@ -30,7 +30,7 @@ def call_finalise(*, call: Call) -> bool:
     call.summary = summary_of(call.outline, call)
     call.finalised_at = timezone.now()
     call.save()
-    for recording in call.recordings.all():
+    for recording in call.recordings.filter(source=Recording.Source.OURSELVES):
         _finish_recording(recording)
     return True
 

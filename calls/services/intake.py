@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
 from agents.selectors import published_version
 from calls import spoken
 from calls.models import Call, Channel, Number, RefusedCall, State
-from calls.routing import NoPublishedAgent, route
-from calls.services.calls import LOST_AFTER
+from calls.routing import NoPublishedAgent, Route, route
+from calls.services.calls import LOST_AFTER, finalise_on_commit
 from calls.tokens import STREAM_SECONDS
+from calls.voice.end_reasons import EndReason
 from tenants.models import User
-
-
-class AlreadyAnswered(Exception):
-    """The call is past ringing: what asks for it now is a replay."""
 
 
 class TooManyCalls(Exception):
@@ -34,64 +34,117 @@ class StreamRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """A carrier's announcement of a call."""
+    """A carrier's announcement of a call; `at` is the carrier's clock, where it tells one."""
 
     carrier: Channel
     carrier_id: str
     from_number: str
     to_number: str
+    at: datetime | None = None
 
 
-def call_announce(*, number: Number, ring: Ring) -> Call:
+# Calls that ended before anybody took them, because of us.
+REFUSALS = frozenset({EndReason.REFUSED_BUSY, EndReason.REFUSED_NO_AGENT, EndReason.CLOSED})
+
+
+def call_announce(*, number: Number, ring: Ring, accepting: bool) -> Call:
     """Note that somebody calls one of the current tenant's numbers.
 
-    A carrier that asks twice gets the same call. Raises AlreadyAnswered if that one is not
-    ringing any more, NoPublishedAgent if there is nobody to take it.
+    The call rings, or has ended with one of `REFUSALS`. A carrier that asks twice gets the same
+    call.
     """
+    known = _announced(ring)
+    return known if known is not None else _announce(number, ring, accepting)
+
+
+def still_rings(call: Call) -> bool:
+    """Whether an announcement of the call is no replay of one that was answered."""
+    freshest = timezone.now() - timedelta(seconds=STREAM_SECONDS)
+    return call.state == State.RINGING and call.started_at > freshest
+
+
+def _announced(ring: Ring) -> Call | None:
     known: Call | None = Call.objects.filter(
         channel=ring.carrier, carrier_id=ring.carrier_id
     ).first()
-    if known is None:
-        known = _create_announced(number, ring)
-    freshest = timezone.now() - timedelta(seconds=STREAM_SECONDS)
-    if known.state != State.RINGING or known.started_at < freshest:
-        raise AlreadyAnswered(f"call {known.public_id} is {known.state}")
     return known
 
 
-def _create_announced(number: Number, ring: Ring) -> Call:
-    now = timezone.now()
-    found = route(number, ring.from_number, now)
-    language = language_for(found.version, caller=ring.from_number)
+def _announce(number: Number, ring: Ring, accepting: bool) -> Call:
+    started_at = ring.at or timezone.now()
+    found, refusal = _who_answers(number, ring.from_number, started_at, accepting)
     try:
         with transaction.atomic():
-            created: Call = Call.objects.create(
-                agent=found.agent,
-                version=found.version,
+            call: Call = Call.objects.create(
                 number=number,
                 channel=ring.carrier,
                 carrier_id=ring.carrier_id,
                 from_number=ring.from_number,
                 to_number=ring.to_number,
-                language=language,
-                routing=found.reason,
-                greeting=found.greeting_in(language),
-                started_at=now,
+                started_at=started_at,
+                state=State.ENDED if refusal else State.RINGING,
+                ended_at=started_at if refusal else None,
+                end_reason=refusal or "",
+                **_answer_of(number, ring, found, refused=refusal is not None),
             )
     except IntegrityError:  # the same announcement, at the same time
-        created = Call.objects.get(channel=ring.carrier, carrier_id=ring.carrier_id)
-    return created
+        first: Call = Call.objects.get(channel=ring.carrier, carrier_id=ring.carrier_id)
+        return first
+    if refusal:
+        finalise_on_commit([call.pk])
+    return call
 
 
-def call_connect(*, public_id: uuid.UUID, carrier_id: str) -> Call:
-    """Give the call to the stream that holds its token; only the first one gets it.
+def _who_answers(
+    number: Number, caller: str, now: datetime, accepting: bool
+) -> tuple[Route | None, EndReason | None]:
+    """Who takes the number's calls, and why nobody does now."""
+    try:
+        found = route(number, caller, now)
+    except NoPublishedAgent:
+        return None, EndReason.REFUSED_NO_AGENT
+    if not (number.is_active and number.tenant.is_active):
+        return found, EndReason.REFUSED_NO_AGENT
+    return found, None if accepting else EndReason.REFUSED_BUSY
+
+
+def _answer_of(number: Number, ring: Ring, found: Route | None, *, refused: bool) -> dict[str, Any]:
+    """The call's agent and language; a caller who is refused hears the agent's own."""
+    if found is None:
+        agent = number.agent or number.rule.agent
+        return {"agent": agent, "version": None, "language": agent.language}
+    version = found.version
+    language = version.language if refused else language_for(version, caller=ring.from_number)
+    return {
+        "agent": found.agent,
+        "version": version,
+        "language": language,
+        "routing": found.reason,
+        "greeting": found.greeting_in(language),
+    }
+
+
+def call_connect(*, public_id: uuid.UUID, carrier_id: str, after: int = 0) -> Call:
+    """Give the call to the stream that comes `after` so many others; only the first one gets it.
 
     Raises StreamRefused.
     """
     now = timezone.now()
-    taken = Call.objects.filter(
-        public_id=public_id, carrier_id=carrier_id, state=State.RINGING
-    ).update(state=State.LIVE, answered_at=now, heartbeat_at=now, updated_at=now)
+    waiting = Call.objects.filter(
+        Q(state=State.RINGING) if after == 0 else Q(state=State.LIVE, media_lost_at__isnull=False),
+        public_id=public_id,
+        carrier_id__in=(carrier_id, ""),  # dialled, and the carrier's answer is on its way
+        streams=after,
+    )
+    taken = waiting.update(
+        state=State.LIVE,
+        carrier_id=carrier_id,
+        answered_at=Coalesce(F("answered_at"), now),
+        heartbeat_at=now,
+        streams=F("streams") + 1,
+        media_lost_at=None,
+        updated_at=now,
+    )
     if not taken:
         raise StreamRefused(f"call {public_id} of {carrier_id!r} does not wait for a stream")
     return _with_everything(public_id)
@@ -143,8 +196,8 @@ def _check_page_calls(agent: Agent, user: User | None) -> None:
         raise TooManyCalls(f"{count} calls from pages are on the line already; {most} may be")
 
 
-def call_refuse(*, ring: Ring, reason: RefusedCall.Reason, language: str) -> None:
-    """Note a call that nobody takes. A carrier that asks twice is noted once."""
+def call_to_nobody(*, ring: Ring, language: str) -> None:
+    """Note a call to a number that nobody has. A carrier that asks twice is noted once."""
     RefusedCall.objects.bulk_create(
         [
             RefusedCall(
@@ -152,7 +205,7 @@ def call_refuse(*, ring: Ring, reason: RefusedCall.Reason, language: str) -> Non
                 carrier_id=ring.carrier_id,
                 from_number=ring.from_number,
                 to_number=ring.to_number,
-                reason=reason,
+                reason=RefusedCall.Reason.UNKNOWN_NUMBER,
                 language=language,
             )
         ],

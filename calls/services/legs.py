@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from calls.models import Call, Leg, State
-from calls.providers.carriers.legs import LegPicture, LegState, picture
+from calls import spoken
+from calls.models import Call, Command, Leg, State
+from calls.providers.carriers.legs import LegPicture, picture
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.rows import Closing
 from calls.services.calls import call_close
+from calls.services.commands import command_give
+from calls.services.parting import MOST_STREAMS, leg_say, stream_await
 from calls.voice.end_reasons import EndReason
 
 # What a call that never came to a conversation ended of, by its customer's leg.
@@ -56,10 +59,13 @@ def leg_open(
 
 
 def leg_placed(*, leg_id: int, carrier_id: str) -> None:
-    """The carrier has taken our order to dial: from now on the leg has its name."""
-    Leg.objects.filter(pk=leg_id, carrier_id="").update(
-        carrier_id=carrier_id[:200], updated_at=timezone.now()
-    )
+    """The carrier has taken our order to dial: from now on leg and call have its name."""
+    now = timezone.now()
+    placed = Leg.objects.filter(pk=leg_id, carrier_id="")
+    if placed.update(carrier_id=carrier_id[:200], updated_at=now):
+        Call.objects.filter(legs=leg_id, carrier_id="").update(
+            carrier_id=carrier_id[:200], updated_at=now
+        )
 
 
 def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:
@@ -72,17 +78,60 @@ def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:
     leg.detail = seen.detail[:200]
     leg.picked_up = seen.answerer.value if seen.answerer is not None else ""
     leg.save()
-    if leg.state == LegState.ENDED and was != leg.state and leg.role == Leg.Role.CUSTOMER:
+    if leg.state == Leg.State.ENDED and was != leg.state and leg.role == Leg.Role.CUSTOMER:
         _customer_gone(leg, seen)
     return seen
 
 
 def _customer_gone(leg: Leg, seen: LegPicture) -> None:
-    """End a call that was never talked on; a live one is ended by who holds its sound."""
-    cause = seen.cause or EndCause.COMPLETED
-    if Call.objects.filter(pk=leg.call_id, state=State.RINGING).exists():
-        ended_at = seen.ended_at or timezone.now()
-        call_close(
-            call_id=leg.call_id,
-            closing=Closing(_NEVER_TALKED[cause], ended_at),
-        )
+    """Let go of whoever was called for the caller, and of a call that nobody holds.
+
+    A live call is ended by the process that has its sound.
+    """
+    for person in Leg.objects.filter(call_id=leg.call_id, role=Leg.Role.PERSON).exclude(
+        state=Leg.State.ENDED
+    ):
+        command_give(leg=person, kind=Command.Kind.HANG_UP, reason="caller gone")
+    call = Call.objects.get(pk=leg.call_id)
+    ended_at = seen.ended_at or timezone.now()
+    if call.state == State.RINGING:
+        reason = _NEVER_TALKED[seen.cause or EndCause.COMPLETED]
+        call_close(call_id=call.pk, closing=Closing(reason, ended_at))
+    elif call.state == State.LIVE and call.media_lost_at is not None:
+        call_close(call_id=call.pk, closing=Closing(EndReason.CALLER_HUNG_UP, ended_at))
+
+
+def leg_let_down(*, leg: Leg, kind: Command.Kind, leg_gone: bool) -> None:
+    """The carrier did not take an order: end, or take back, what depended on it."""
+    now = timezone.now()
+    call = leg.call
+    if kind == Command.Kind.PLACE or (kind == Command.Kind.ANSWER and call.state == State.RINGING):
+        reason = EndReason.CANCELLED if leg_gone else EndReason.FAILED
+        call_close(call_id=call.pk, closing=Closing(reason, now))
+    elif kind == Command.Kind.REATTACH and call.media_lost_at is not None:
+        reason = EndReason.CALLER_HUNG_UP if leg_gone else EndReason.MEDIA_LOST
+        call_close(call_id=call.pk, closing=Closing(reason, now))
+    elif kind == Command.Kind.HAND_OVER and not leg_gone:
+        caller_take_back(leg=leg)
+
+
+def caller_take_back(*, leg: Leg) -> None:
+    """Nobody took the caller: the agent goes on, or the carrier says so and ends the call."""
+    now = timezone.now()
+    if leg.state == Leg.State.ENDED:
+        return
+    reopened = Call.objects.filter(
+        pk=leg.call_id,
+        state=State.ENDED,
+        end_reason=EndReason.TRANSFERRED,
+        streams__lt=MOST_STREAMS,
+    ).update(
+        state=State.LIVE,
+        ended_at=None,
+        end_reason="",
+        finalised_at=None,
+        heartbeat_at=now,
+        updated_at=now,
+    )
+    if not (reopened and stream_await(call_id=leg.call_id, now=now)):
+        leg_say(leg=leg, line=spoken.TRANSFER_FAILED, reason="nobody took the caller")

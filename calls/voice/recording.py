@@ -39,11 +39,14 @@ _Frames: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.int16]]
 class WavRecorder:
     """Implements `Recorder` for one call. `path` and its folder are made by the writer thread.
 
+    With `resume` it goes on in a file that an earlier recorder of the same rate left behind.
+
     A disk that fails does not disturb the call: the recording ends, `failure` says why.
     """
 
-    def __init__(self, path: Path, sample_rate: int) -> None:
+    def __init__(self, path: Path, sample_rate: int, *, resume: bool = False) -> None:
         self.path, self.sample_rate = Path(path), sample_rate
+        self._resume = resume
         self.failure: Exception | None = None
         self._pieces: deque[_Piece] = deque()
         self._file = -1
@@ -173,7 +176,11 @@ class WavRecorder:
 
     def _open_file(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        anew = 0 if self._resume else os.O_TRUNC
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | anew, 0o640)
+        there = max(0, os.fstat(self._file).st_size - _HEADER_BYTES) // _FRAME_BYTES
+        self._ends = [there, there]
+        self._newest_at = there
         self._write_header()
 
     def _write_header(self) -> None:

@@ -17,10 +17,9 @@ from agents.brain.errors import ProviderDown
 from agents.brain.llm.fallback import Track
 from calls import webhooks
 from calls.live import LiveCalls
-from calls.models import RefusedCall
+from calls.models import Call
 from calls.presence import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Presence, RedisBoard
 from calls.providers import health
-from tenants.db import run_unscoped
 from tests.calls.waiting import until
 
 
@@ -267,8 +266,8 @@ async def test_caller_hears_that_lines_are_busy_when_no_media_process_takes_call
     said = ElementTree.fromstring((await ring(desk.number)).content).find("Say")  # noqa: S314
     assert "ocupadas" in said.text
     assert said.get("language") == "es-MX"
-    (row,) = await run_unscoped(lambda: list(RefusedCall.objects.all()))
-    assert row.reason == "busy"
+    (call,) = await run_in_tenant(desk.tenant.id, lambda: list(Call.objects.all()))
+    assert call.end_reason == "refused_busy"
     media._live.limit = 1
     await exchange(board, web, media)
     answer = ElementTree.fromstring((await ring(desk.number, "CA2")).content)  # noqa: S314

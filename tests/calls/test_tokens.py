@@ -7,6 +7,7 @@ from django.core import signing
 
 from calls.tokens import (
     BadToken,
+    StreamClaim,
     read_stream_token,
     read_widget_token,
     stream_token,
@@ -16,7 +17,8 @@ from calls.tokens import (
 
 def test_stream_token_leads_to_its_call():
     call = uuid.uuid4()
-    assert read_stream_token(stream_token(call)) == call
+    assert read_stream_token(stream_token(call)) == StreamClaim(call, after=0)
+    assert read_stream_token(stream_token(call, 2)) == StreamClaim(call, after=2)
 
 
 def test_stream_token_fits_into_a_twilio_parameter():

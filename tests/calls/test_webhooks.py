@@ -49,7 +49,7 @@ async def test_call_is_connected_to_the_media_socket(desk, ring):
     assert [verb.tag for verb in verbs(response)] == ["Connect", "Say"]
     assert stream_in(response).get("url") == ("wss://andrea.example/api/v1/ws/media-stream/twilio")
     (call,) = await calls_of(desk)
-    assert tokens.read_stream_token(token_in(response)) == call.public_id
+    assert tokens.read_stream_token(token_in(response)).call == call.public_id
     assert (call.state, call.channel, call.carrier_id) == ("ringing", "twilio", SID)
     assert (call.from_number, call.to_number) == ("+525598765432", desk.number)
     assert (call.agent_id, call.version_id) == (desk.agent.pk, desk.version.pk)
@@ -79,7 +79,8 @@ async def test_dialled_number_decides_the_tenant(desk, other_desk, ring):
 async def test_second_announcement_of_a_ringing_call_gets_the_same_answer(desk, ring):
     first, second = await ring(desk.number), await ring(desk.number)
     assert len(await calls_of(desk)) == 1
-    assert tokens.read_stream_token(token_in(first)) == tokens.read_stream_token(token_in(second))
+    claims = {tokens.read_stream_token(token_in(answer)) for answer in (first, second)}
+    assert len(claims) == 1
     assert stream_in(first).attrib == stream_in(second).attrib
 
 
@@ -142,7 +143,7 @@ async def test_own_token_of_the_account_is_the_one_that_counts(desk, ring, post,
 @pytest.mark.parametrize("state", ["live", "ended"])
 async def test_replayed_webhook_of_a_call_past_ringing_is_refused(desk, ring, state, caplog):
     token = token_in(await ring(desk.number))
-    await run_in_tenant(desk.tenant.id, _advance, tokens.read_stream_token(token), state)
+    await run_in_tenant(desk.tenant.id, _advance, tokens.read_stream_token(token).call, state)
     before = [(c.state, c.updated_at) for c in await calls_of(desk)]
     response = await ring(desk.number)
     assert response.status_code == 403
@@ -209,8 +210,9 @@ async def test_switched_off_desk_refuses_politely(desk, ring, what):
     await run_in_tenant(desk.tenant.id, _switch_off, desk, what)
     response = await ring(desk.number)
     assert [verb.tag for verb in verbs(response)] == ["Say", "Hangup"]
-    assert [row.reason for row in await refused()] == ["no_agent"]
-    assert await calls_of(desk) == []
+    (call,) = await calls_of(desk)
+    assert (call.state, call.end_reason) == (State.ENDED, "refused_no_agent")
+    assert await refused() == []
 
 
 def _switch_off(desk, what):
@@ -227,13 +229,21 @@ def _switch_off(desk, what):
 async def test_full_server_says_that_lines_are_busy(desk, ring, live):
     live.limit = 0
     assert "ocupadas" in verbs(await ring(desk.number)).findtext("Say")
-    assert [row.reason for row in await refused()] == ["busy"]
+    (call,) = await calls_of(desk)
+    assert (call.end_reason, call.answered_at) == ("refused_busy", None)
+
+
+async def test_carrier_that_asks_again_is_refused_again_and_noted_once(desk, ring, live):
+    live.limit = 0
+    first, second = await ring(desk.number), await ring(desk.number)
+    assert first.content == second.content
+    assert len(await calls_of(desk)) == 1
 
 
 async def test_draining_server_takes_no_calls(desk, ring, live):
     live.draining = True
     assert verbs(await ring(desk.number)).find("Connect") is None
-    assert await calls_of(desk) == []
+    assert [call.end_reason for call in await calls_of(desk)] == ["refused_busy"]
 
 
 async def test_caller_hears_an_apology_while_the_database_is_away(desk, ring, monkeypatch):

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from agents.brain.errors import ProviderError
 from calls.providers.carriers.signals import MessageKind
+from calls.providers.carriers.steps import Step
 
 
 class Capability(StrEnum):
@@ -175,6 +176,9 @@ class CarrierApi(Protocol):
 
     async def check(self) -> Checked:
         """Ask who we are there. Raises only what is not the account's fault."""
+
+    async def take(self, step: Step) -> None:
+        """Do what an event called for by itself (`Carrier.steps`)."""
 
     async def aclose(self) -> None:
         """Close the connections."""

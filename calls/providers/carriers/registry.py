@@ -10,6 +10,12 @@ CARRIERS: tuple[Carrier, ...] = (TELNYX, TWILIO)
 _BY_NAME = {entry.name: entry for entry in CARRIERS}
 
 
+def answers_inline(name: str) -> bool:
+    """Whether the carrier is told what to do in the answers to its own requests."""
+    entry = _BY_NAME.get(name)
+    return entry is None or entry.answers_inline
+
+
 class UnknownCarrier(LookupError):
     """No carrier of that name is built in."""
 

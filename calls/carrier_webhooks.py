@@ -1,0 +1,226 @@
+"""What carriers tell: verified, kept once, answered at once, and then taken notice of.
+
+One way for all of them. Whose account it is, and so by which key a request is verified, is known
+from its address before anything of it is read. An event that is kept is never lost: whatever
+happens to this process, the sweeper takes notice of it (`calls.tasks.sweep_carriers`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from calls import dispatch, outbox
+from calls.carrier_auth import installation_keys
+from calls.links import public_url
+from calls.live import live
+from calls.models import Call, CarrierAccount, Channel, Leg, Number
+from calls.presence import presence
+from calls.providers.carriers.carrier import Carrier, NotAuthentic, Webhook
+from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.signals import Event, MalformedEvent, Ringing
+from calls.reception import to_nobody
+from calls.ringing import prepare_greeting
+from calls.services.carrier_events import event_store, stray_event_store
+from calls.services.carrier_signals import leg_apply
+from calls.services.intake import Ring
+from tenants.db import run_in_tenant, run_unscoped, tenant_by_key, tenant_transaction
+from tenants.sealing import CannotUnseal
+
+log = logging.getLogger(__name__)
+
+
+class NobodysAddress(LookupError):
+    """No account and no call of ours has this address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which account an address belongs to, with its keys, and the call where it names one.
+
+    The installation's own account has no id, and its events no tenant yet.
+    """
+
+    carrier: str
+    keys: dict[str, str]
+    tenant_id: int | None = None
+    account_id: int | None = None
+    call_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event that is stored and waits to be applied; `tenant_id` None: it led to nobody."""
+
+    tenant_id: int | None
+    leg: str
+
+
+@csrf_exempt
+@require_POST
+async def telnyx(
+    request: HttpRequest, account: uuid.UUID | None = None, call: uuid.UUID | None = None
+) -> HttpResponse:
+    """Telnyx's Call Control events: of the installation's account, a tenant's, or of one call."""
+    return await take(request, carrier(Channel.TELNYX), account=account, call=call)
+
+
+async def take(
+    request: HttpRequest,
+    entry: Carrier,
+    *,
+    account: uuid.UUID | None,
+    call: uuid.UUID | None,
+    kind: str = "",
+) -> HttpResponse:
+    """Verify a request, keep its event and answer; it is applied behind the answer."""
+    outbox.open_here()
+    try:
+        origin = await run_unscoped(origin_of, entry.name, account, call)
+        event = _verified(request, entry, origin, kind)
+        kept = await run_unscoped(keep, origin, event)
+    except (NobodysAddress, NotAuthentic) as error:
+        log.warning("%s: refused %s: %s", entry.name, request.path, error)
+        return HttpResponse(status=HTTPStatus.FORBIDDEN)
+    except MalformedEvent as error:
+        log.warning("%s: %s is not as documented: %s", entry.name, request.path, error)
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    except (DatabaseError, InterfaceError, CannotUnseal):  # so the carrier sends it again
+        log.exception("%s: %s cannot be kept", entry.name, request.path)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+    if kept is not None:
+        live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
+    return HttpResponse(status=HTTPStatus.OK)
+
+
+def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -> Event:
+    """The request's event. Raises NotAuthentic and MalformedEvent."""
+    query = request.META.get("QUERY_STRING", "")
+    body = request.body  # before anything is parsed: the very bytes were signed
+    webhook = Webhook(
+        kind=kind,
+        url=public_url(request.path) + (f"?{query}" if query else ""),
+        headers=request.headers,
+        body=body,
+        form=request.POST.dict(),
+    )
+    now = time.time()
+    entry.verify(webhook, entry.credentials.model_validate(origin.keys), now)
+    return entry.event(webhook, now)
+
+
+# --- on the bridge's threads -------------------------------------------------------------------
+
+
+def origin_of(carrier_name: str, account: uuid.UUID | None, call: uuid.UUID | None) -> Origin:
+    """Whose address this is. Raises NobodysAddress and CannotUnseal."""
+    if account is not None:
+        tenant_id = tenant_by_key(CarrierAccount, account)
+        if tenant_id is None:
+            raise NobodysAddress(f"there is no account {account}")
+        with tenant_transaction(tenant_id):
+            row = CarrierAccount.objects.get(public_id=account)
+            return _of_account(carrier_name, row)
+    if call is not None:
+        tenant_id = tenant_by_key(Call, call)
+        if tenant_id is None:
+            raise NobodysAddress(f"there is no call {call}")
+        with tenant_transaction(tenant_id):
+            return _of_call(carrier_name, call, tenant_id)
+    return Origin(carrier_name, dict(installation_keys(carrier_name)))
+
+
+def _of_account(carrier_name: str, row: CarrierAccount, call_id: int | None = None) -> Origin:
+    if row.carrier != carrier_name or not row.is_active:
+        raise NobodysAddress(f"account {row.public_id} is switched off, or not at {carrier_name}")
+    return Origin(carrier_name, row.credentials(), row.tenant_id, row.pk, call_id)
+
+
+def _of_call(carrier_name: str, public_id: uuid.UUID, tenant_id: int) -> Origin:
+    """A call's legs that we made are at the account of its customer's leg."""
+    leg = (
+        Leg.objects.select_related("account")
+        .filter(call__public_id=public_id, carrier=carrier_name, role=Leg.Role.CUSTOMER)
+        .first()
+    )
+    if leg is None:
+        raise NobodysAddress(f"call {public_id} is not at {carrier_name}")
+    if leg.account is not None:
+        return _of_account(carrier_name, leg.account, leg.call_id)
+    keys = dict(installation_keys(carrier_name))
+    return Origin(carrier_name, keys, tenant_id, None, leg.call_id)
+
+
+def keep(origin: Origin, event: Event) -> Kept | None:
+    """Store an event where it belongs; None if it was told before."""
+    tenant_id = origin.tenant_id
+    if tenant_id is None:
+        tenant_id = _tenant_of(origin.carrier, event)
+    if tenant_id is None:
+        stray_event_store(carrier_name=origin.carrier, event=event)
+        return Kept(None, event.leg) if _note_wrong_number(origin.carrier, event) else None
+    with tenant_transaction(tenant_id):
+        row = event_store(
+            carrier_name=origin.carrier,
+            event=event,
+            account_id=origin.account_id,
+            call_id=origin.call_id,
+        )
+    return Kept(tenant_id, row.leg) if row is not None else None
+
+
+def _tenant_of(carrier_name: str, event: Event) -> int | None:
+    """Who has the leg; for a new one, who has the number that it calls."""
+    if event.leg and (known := tenant_by_key(Leg, event.leg)) is not None:
+        return known
+    ringing = _incoming(carrier_name, event)
+    return tenant_by_key(Number, ringing.to_number) if ringing is not None else None
+
+
+def _note_wrong_number(carrier_name: str, event: Event) -> bool:
+    ringing = _incoming(carrier_name, event)
+    if ringing is None:
+        return False
+    to_nobody(
+        Ring(
+            carrier=Channel(carrier_name),
+            carrier_id=ringing.leg[:200],
+            from_number=ringing.from_number[:100],
+            to_number=ringing.to_number[:100],
+        )
+    )
+    return True
+
+
+def _incoming(carrier_name: str, event: Event) -> Ringing | None:
+    signals = carrier(carrier_name).signals(event)
+    return next((s for s in signals if isinstance(s, Ringing) and s.incoming), None)
+
+
+# --- behind the answer -------------------------------------------------------------------------
+
+
+async def follow(origin: Origin, kept: Kept) -> None:
+    """Take notice of a stored event, and do what comes of it."""
+    turned_away = kept.tenant_id is None
+    if kept.tenant_id is not None and kept.leg:
+        taken = await run_in_tenant(
+            kept.tenant_id,
+            leg_apply,
+            carrier_name=origin.carrier,
+            leg=kept.leg,
+            accepting=presence.accepting(),
+        )
+        turned_away = taken.to_nobody
+        if taken.rings is not None:
+            await prepare_greeting(kept.tenant_id, taken.rings.public_id)
+    if turned_away:
+        await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)

@@ -1,0 +1,77 @@
+"""Brings recordings from carriers into the folder of recordings."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import wave
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.brain.errors import BadRequest, ProviderError
+from calls import dispatch
+from calls.models import Leg, Recording
+from calls.providers.carriers.port import CarrierApi
+from calls.recordings import recordings_folder
+from calls.services.carrier_recordings import recording_fetched, recording_missing
+from tenants.db import run_in_tenant
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A recording that is still at its carrier."""
+
+    carrier: str
+    account_id: int | None
+    carrier_id: str
+    path: Path
+
+
+async def fetch(tenant_id: int, recording_id: int, url: str) -> None:
+    """Bring it whole or not at all; what fails for a while is asked for again by the sweeper."""
+    wanted = await run_in_tenant(tenant_id, _wanted, recording_id)
+    if wanted is None:
+        return
+    api = dispatch.connect(await dispatch.account_of(tenant_id, wanted.carrier, wanted.account_id))
+    try:
+        await _save(api, wanted, url)
+        await run_in_tenant(
+            tenant_id, recording_fetched, recording_id=recording_id, path=wanted.path
+        )
+    except (BadRequest, wave.Error, EOFError) as error:
+        log.error("recording %s is not to be had: %s", wanted.carrier_id, error)
+        await run_in_tenant(tenant_id, recording_missing, recording_id=recording_id)
+    except ProviderError as error:
+        log.warning("recording %s cannot be had now: %s", wanted.carrier_id, error)
+    finally:
+        await api.aclose()
+
+
+def _wanted(recording_id: int) -> Wanted | None:
+    row = (
+        Recording.objects.select_related("call")
+        .filter(pk=recording_id, state=Recording.State.RECORDING)
+        .first()
+    )
+    if row is None:
+        return None
+    leg = Leg.objects.filter(call_id=row.call_id, role=Leg.Role.CUSTOMER).latest("pk")
+    return Wanted(leg.carrier, leg.account_id, row.carrier_id, recordings_folder() / row.path)
+
+
+async def _save(api: CarrierApi, wanted: Wanted, url: str) -> None:
+    wanted.path.parent.mkdir(parents=True, exist_ok=True)
+    draft = wanted.path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with draft.open("wb") as file:
+            sound: AsyncIterator[bytes] = api.recording(wanted.carrier_id, url)
+            async for piece in sound:
+                file.write(piece)
+        draft.replace(wanted.path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()

@@ -1,0 +1,224 @@
+"""From what a carrier told of a leg to what becomes of the leg and its call.
+
+Everything is worked out anew from all that was told, so that events may come twice, late and in
+any order; what an event sets going beyond that happens once, in the transaction that notes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calls.models import Call, CarrierEvent, Channel, Command, Direction, Leg, Number, State
+from calls.providers.carriers.legs import LegPicture, LegState, picture
+from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.signals import (
+    Answerer,
+    Detected,
+    HandoverEnded,
+    RecordingReady,
+    Ringing,
+    Signal,
+    StreamStopped,
+)
+from calls.providers.carriers.steps import Step
+from calls.reception import REFUSAL_LINES, to_nobody
+from calls.services.carrier_events import (
+    as_told,
+    events_applied,
+    events_of,
+    leg_lock,
+    signals_in,
+)
+from calls.services.carrier_recordings import recording_expect
+from calls.services.commands import command_give
+from calls.services.intake import REFUSALS, Ring, call_announce
+from calls.services.legs import caller_take_back, leg_follow, leg_open
+from calls.services.parting import VOICEMAIL, leg_say
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a leg's events for whoever has them: a call that rings, or a wrong number."""
+
+    rings: Call | None = None
+    to_nobody: bool = False
+
+
+def leg_apply(*, carrier_name: str, leg: str, accepting: bool = True) -> Taken:
+    """Take notice of all that was told of a leg and was not noticed yet.
+
+    What cannot be applied yet, since nothing is known of its leg, is left for later.
+    """
+    leg_lock(carrier_name=carrier_name, leg=leg)
+    told = events_of(carrier_name=carrier_name, leg=leg)
+    fresh = [event for event in told if event.applied_at is None]
+    if not fresh:
+        return Taken()
+    said = {event.pk: signals_in(event) for event in told}
+    signals = [signal for event in told for signal in said[event.pk]]
+    row = _leg_row(carrier_name, leg, told, signals, accepting)
+    if row is None:
+        return _without_leg(fresh, signals)
+    leg_follow(leg=row, signals=[signal for signal in signals if signal.leg == leg])
+    for event in fresh:
+        for signal in said[event.pk]:
+            _react(row, signal)
+        for step in carrier(carrier_name).steps(as_told(event)):
+            _go_on(row, step)
+    events_applied(fresh)
+    call = Call.objects.get(pk=row.call_id)
+    new = _incoming([signal for event in fresh for signal in said[event.pk]]) is not None
+    return Taken(rings=call if new and call.state == State.RINGING else None)
+
+
+def _without_leg(fresh: Sequence[CarrierEvent], signals: Sequence[Signal]) -> Taken:
+    """A call to a number that nobody has is noted, and over; anything else may still be due."""
+    ringing = _incoming(signals)
+    if ringing is None:
+        return Taken()
+    to_nobody(_ring(fresh[0].carrier, ringing))
+    events_applied(fresh)
+    return Taken(to_nobody=True)
+
+
+# --- whose leg it is ---------------------------------------------------------------------------
+
+
+def _leg_row(
+    carrier_name: str,
+    leg: str,
+    told: Sequence[CarrierEvent],
+    signals: Sequence[Signal],
+    accepting: bool,
+) -> Leg | None:
+    row: Leg | None = (
+        Leg.objects.select_related("call").filter(carrier=carrier_name, carrier_id=leg).first()
+    )
+    if row is not None:
+        return row
+    ours = next((event for event in told if event.call_id is not None), None)
+    if ours is not None:
+        return _leg_we_made(ours, leg, signals)
+    ringing = _incoming(signals)
+    if ringing is None:
+        return None
+    return _leg_that_calls(told[0], ringing, picture(signals), accepting)
+
+
+def _leg_we_made(event: CarrierEvent, leg: str, signals: Sequence[Signal]) -> Leg:
+    """The customer whom we dial, named before the answer to our order was; else a person."""
+    call = Call.objects.get(pk=event.call_id)
+    dialled = call.legs.filter(role=Leg.Role.CUSTOMER, carrier_id="")
+    row: Leg | None = dialled.select_for_update(of=("self",)).first()
+    if row is not None:
+        row.carrier_id = leg
+        row.save(update_fields=["carrier_id", "updated_at"])
+        Call.objects.filter(pk=row.call_id, carrier_id="").update(carrier_id=leg)
+        return row
+    ringing = next((s for s in signals if isinstance(s, Ringing)), None)
+    return leg_open(
+        call=call,
+        carrier=event.carrier,
+        carrier_id=leg,
+        direction=Direction.OUTBOUND,
+        from_number=ringing.from_number if ringing else "",
+        to_number=ringing.to_number if ringing else "",
+        role=Leg.Role.PERSON,
+        account_id=event.account_id,
+        session=event.session,
+    )
+
+
+def _leg_that_calls(
+    event: CarrierEvent, ringing: Ringing, seen: LegPicture, accepting: bool
+) -> Leg | None:
+    """Somebody calls one of our numbers: the call and its leg, and the order to answer it."""
+    number: Number | None = (
+        Number.objects.select_related("tenant", "agent", "rule__agent")
+        .filter(e164=ringing.to_number)
+        .first()
+    )
+    if number is None:
+        return None
+    call = call_announce(number=number, ring=_ring(event.carrier, ringing), accepting=accepting)
+    row = leg_open(
+        call=call,
+        carrier=event.carrier,
+        carrier_id=ringing.leg,
+        direction=Direction.INBOUND,
+        from_number=ringing.from_number,
+        to_number=ringing.to_number,
+        account_id=event.account_id,
+        session=ringing.session,
+    )
+    if seen.state == LegState.ENDED or carrier(event.carrier).answers_inline:
+        return row
+    if call.end_reason in REFUSALS:
+        leg_say(leg=row, line=REFUSAL_LINES[call.end_reason], reason=call.end_reason)
+    elif call.state == State.RINGING:
+        command_give(leg=row, kind=Command.Kind.ANSWER, reason="rings")
+    return row
+
+
+def _ring(carrier_name: str, ringing: Ringing) -> Ring:
+    return Ring(
+        carrier=Channel(carrier_name),
+        carrier_id=ringing.leg[:200],
+        from_number=ringing.from_number[:100],
+        to_number=ringing.to_number[:100],
+        at=ringing.at,
+    )
+
+
+def _incoming(signals: Sequence[Signal]) -> Ringing | None:
+    return next((s for s in signals if isinstance(s, Ringing) and s.incoming), None)
+
+
+# --- what an event sets going ------------------------------------------------------------------
+
+
+def _react(leg: Leg, signal: Signal) -> None:
+    match signal:
+        case Detected(answerer=Answerer.MACHINE | Answerer.FAX):
+            _hang_up_on_machine(leg)
+        case StreamStopped() if signal.failure:
+            _open_stream_again(leg)
+        case HandoverEnded(reached=False):
+            _take_back(leg.carrier, signal.leg)
+        case RecordingReady():
+            recording_expect(call=leg.call, recording_id=signal.recording_id, url=signal.url)
+
+
+def _hang_up_on_machine(leg: Leg) -> None:
+    if leg.role == Leg.Role.CUSTOMER and leg.direction == Direction.OUTBOUND:
+        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason=VOICEMAIL)
+
+
+def _open_stream_again(leg: Leg) -> None:
+    """The first stream could not be opened: once more; the sweeper ends what stays silent."""
+    if leg.state == Leg.State.ANSWERED and leg.call.state == State.RINGING:
+        command_give(leg=leg, kind=Command.Kind.REATTACH, reason="stream failed")
+
+
+def _take_back(carrier_name: str, callers_leg: str) -> None:
+    caller = (
+        Leg.objects.select_related("call")
+        .filter(carrier=carrier_name, carrier_id=callers_leg)
+        .first()
+    )
+    if caller is not None:
+        caller_take_back(leg=caller)
+
+
+def _go_on(leg: Leg, step: Step) -> None:
+    """The next command of a sequence that the carrier carries along; none on a leg that is over."""
+    if leg.state == Leg.State.ENDED:
+        return
+    command_give(
+        leg=leg,
+        kind=Command.Kind.STEP,
+        reason=str(step.command_id),
+        arguments={"action": step.action, "arguments": dict(step.arguments)},
+        command_id=step.command_id,
+    )

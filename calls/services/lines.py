@@ -1,0 +1,76 @@
+"""No telephone line stays open on which nobody talks: each costs money by the minute."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from calls.models import Call, Command, Leg, State
+from calls.providers.carriers.registry import answers_inline
+from calls.providers.carriers.signals import EndCause
+from calls.rows import Closing
+from calls.services.calls import call_close
+from calls.services.commands import command_give
+from calls.voice.end_reasons import EndReason
+
+# So long a line may be silent before it is ended with an apology.
+SILENT_AFTER = timedelta(seconds=10)
+# So long after a hand-over was ordered, somebody has to be on their way.
+HANDED_OVER_BY = timedelta(seconds=60)
+# A leg that was hung up and of whose end no word came by then is taken for over.
+NO_WORD_AFTER = timedelta(minutes=2)
+
+
+def lines_sweep(*, now: datetime) -> int:
+    """End the current tenant's calls and legs that are open without sound; how many."""
+    deaf = _deaf_calls(now)
+    for call_id in deaf:
+        call_close(call_id=call_id, closing=Closing(EndReason.MEDIA_LOST, now))
+    forgotten = _forgotten_legs(now)
+    for leg in forgotten:
+        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="silent line")
+    _presume_over(now)
+    return len(deaf) + len(forgotten)
+
+
+def _deaf_calls(now: datetime) -> list[int]:
+    """Answered, and no stream came; or it was lost, and no other came."""
+    before = now - SILENT_AFTER
+    lost = Call.objects.filter(state=State.LIVE, media_lost_at__lt=before)
+    answered = Call.objects.filter(
+        state=State.RINGING,
+        legs__role=Leg.Role.CUSTOMER,
+        legs__state=Leg.State.ANSWERED,
+        legs__answered_at__lt=before,
+    )
+    return [*lost.values_list("pk", flat=True), *answered.values_list("pk", flat=True).distinct()]
+
+
+def _forgotten_legs(now: datetime) -> list[Leg]:
+    """The call is over, its customer's leg is not, and no person talks to them."""
+    persons = Leg.objects.filter(role=Leg.Role.PERSON).exclude(state=Leg.State.ENDED)
+    open_legs = (
+        Leg.objects.select_related("call")
+        .filter(role=Leg.Role.CUSTOMER, call__state=State.ENDED)
+        .filter(call__ended_at__lt=now - SILENT_AFTER)
+        .exclude(state=Leg.State.ENDED)
+        .exclude(carrier_id="")
+        .exclude(call__end_reason=EndReason.TRANSFERRED, call__ended_at__gt=now - HANDED_OVER_BY)
+        .exclude(call__in=persons.values("call"))
+        .exclude(commands__kind=Command.Kind.HANG_UP, commands__reason="silent line")
+    )
+    return [leg for leg in open_legs[:500] if not answers_inline(leg.carrier)]
+
+
+def _presume_over(now: datetime) -> None:
+    hung_up = Command.objects.filter(
+        kind=Command.Kind.HANG_UP,
+        state__in=[Command.State.DONE, Command.State.FAILED],
+        sent_at__lt=now - NO_WORD_AFTER,
+    )
+    Leg.objects.exclude(state=Leg.State.ENDED).filter(pk__in=hung_up.values("leg")).update(
+        state=Leg.State.ENDED,
+        ended_at=now,
+        cause=EndCause.COMPLETED.value,
+        detail="no word of its end",
+        updated_at=now,
+    )

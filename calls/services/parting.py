@@ -1,0 +1,116 @@
+"""What is done with a call's telephone connections when its conversation is over, or deaf.
+
+A media socket that is closed hangs nothing up, so every end of a conversation is an order: hang
+up, hand over to a person, or say sorry first. A carrier that `answers_inline` asks by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from calls import spoken
+from calls.models import Call, Command, Leg, State
+from calls.providers.carriers.registry import answers_inline
+from calls.services.commands import command_give
+from calls.voice.end_reasons import EndReason
+
+# Ends at which the caller was left in the middle of something, without a goodbye.
+CUT_OFF = frozenset(
+    {
+        EndReason.BRAIN_FAILED,
+        EndReason.DRAINED,
+        EndReason.FAILED,
+        EndReason.INTERNAL_ERROR,
+        EndReason.MEDIA_LOST,
+        EndReason.SERVER_LOST,
+    }
+)
+MOST_STREAMS = 3  # a line that loses its sound more often than that is no line
+VOICEMAIL = "voicemail"  # the reason of the order that ends a call which a machine answered
+
+
+def customer_leg(call_id: int) -> Leg | None:
+    """The customer's connection, where the carrier takes orders for it and it is not over."""
+    leg: Leg | None = (
+        Leg.objects.select_related("call")
+        .filter(call_id=call_id, role=Leg.Role.CUSTOMER)
+        .exclude(state=Leg.State.ENDED)
+        .order_by("-pk")
+        .first()
+    )
+    return None if leg is None or answers_inline(leg.carrier) else leg
+
+
+def stream_await(*, call_id: int, now: datetime) -> bool:
+    """Have the carrier bring the sound of a live call again; False where that cannot be."""
+    leg = customer_leg(call_id)
+    if leg is None or leg.state != Leg.State.ANSWERED or leg.call.streams >= MOST_STREAMS:
+        return False
+    waiting = Call.objects.filter(pk=call_id, state=State.LIVE, media_lost_at=None)
+    if not waiting.update(media_lost_at=now, updated_at=now):
+        return False
+    streams = leg.call.streams
+    command_give(
+        leg=leg,
+        kind=Command.Kind.REATTACH,
+        reason=f"after stream {streams}",
+        arguments={"after": streams},
+    )
+    return True
+
+
+def reason_known_better(*, call_id: int, reason: str) -> str:
+    """What really ended a call whose sound ended, where the carrier has told."""
+    legs = Leg.objects.filter(call_id=call_id, role=Leg.Role.CUSTOMER)
+    if reason == EndReason.MEDIA_LOST and legs.filter(state=Leg.State.ENDED).exists():
+        reason = EndReason.CALLER_HUNG_UP
+    if reason == EndReason.CALLER_HUNG_UP and _ended_as_voicemail(call_id):
+        reason = EndReason.VOICEMAIL
+    return str(reason)
+
+
+def _ended_as_voicemail(call_id: int) -> bool:
+    return Command.objects.filter(
+        leg__call_id=call_id, kind=Command.Kind.HANG_UP, reason=VOICEMAIL
+    ).exists()
+
+
+def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "") -> None:
+    """The conversation is over: order what has to become of the customer's connection."""
+    leg = customer_leg(call_id)
+    if leg is None:
+        return
+    if reason == EndReason.TRANSFERRED and transfer_to:
+        leg_hand_over(leg=leg, to_number=transfer_to)
+    elif reason in CUT_OFF and leg.state == Leg.State.ANSWERED:
+        leg_say(leg=leg, line=spoken.CUT_OFF, reason=str(reason))
+    else:
+        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="conversation over")
+
+
+def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
+    """Hand the caller to a person; with a briefing that one hears first whom they get."""
+    call = leg.call
+    ours = call.to_number if leg.direction == "inbound" else call.from_number
+    command_give(
+        leg=leg,
+        kind=Command.Kind.HAND_OVER,
+        reason=f"to {to_number}",
+        arguments={
+            "to_number": to_number,
+            "caller_id": ours,
+            "language": call.language,
+            "briefing": briefing,
+        },
+    )
+
+
+def leg_say(*, leg: Leg, line: dict[str, str], reason: str) -> None:
+    """Let the carrier's own voice say a last word, then end the leg."""
+    language = leg.call.language
+    command_give(
+        leg=leg,
+        kind=Command.Kind.SAY,
+        reason=reason[:64],
+        arguments={"text": spoken.say(line, language), "language": language},
+    )
