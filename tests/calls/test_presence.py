@@ -20,6 +20,7 @@ from calls.live import LiveCalls
 from calls.models import Call
 from calls.presence import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Presence, RedisBoard
 from calls.providers import health
+from tenants.db import run_in_tenant
 from tests.calls.waiting import until
 
 

@@ -1,0 +1,100 @@
+"""The whole application on a real port, and a Telnyx that telephones it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from calls import carrier_webhooks, outbox
+from calls.models import Call
+from calls.providers.carriers.telnyx import simulated
+from config.asgi import application
+from tenants.db import run_in_tenant
+from tests.calls.waiting import until
+from tests.peers.telnyx import Leg, RudeCloud, RudeStream
+
+CALLER = "+525598765432"
+POST = outbox.post  # before tests keep orders in
+
+
+@dataclass
+class Telnyx:
+    """Telnyx, and what the application has of a desk's calls."""
+
+    cloud: RudeCloud
+    desk: Any
+
+    async def rows(self, model: Any, **filters: Any) -> list[Any]:
+        """The desk's tenant's rows, the first first."""
+        return await run_in_tenant(
+            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
+        )
+
+    async def call(self, **expected: Any) -> Call:
+        """The desk's one call, once it is as expected."""
+
+        async def fits() -> Call | None:
+            found = await self.rows(Call)
+            assert len(found) <= 1
+            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
+            return found[0] if as_expected else None
+
+        found: Call = await until(fits)
+        return found
+
+    async def dialled(self) -> Leg:
+        """Somebody calls the desk, and hears it."""
+        leg = await self.cloud.call(to=self.desk.number, caller=CALLER)
+        await self.hears(leg)
+        return leg
+
+    async def hears(self, leg: Leg) -> RudeStream:
+        """Wait until the leg's present stream has brought sound."""
+        await until(lambda: leg.stream is not None and sound_on(leg.stream))
+        assert isinstance(leg.stream, RudeStream)
+        return leg.stream
+
+    async def hang_up(self, leg: Leg) -> None:
+        """The caller puts the receiver down."""
+        await self.cloud.end(leg, "normal_clearing", "caller")
+
+    def asked(self, action: str) -> list[dict[str, Any]]:
+        """The bodies of this command's requests."""
+        return [body for path, body in self.cloud.requests if path.endswith(f"/{action}")]
+
+
+def sound_on(stream: Any) -> int:
+    """How many pieces of sound the server sent."""
+    return sum(message.event == "media" for message in stream.received)
+
+
+@asynccontextmanager
+async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterator[Telnyx]:
+    """The installation's own account at a Telnyx that serves its API."""
+
+    async def unprepared(_tenant_id: int, _public_id: Any) -> None:
+        """Greetings are spoken at once by the scripted voice."""
+
+    monkeypatch.setattr(carrier_webhooks, "prepare_greeting", unprepared)
+    monkeypatch.setattr(outbox, "post", POST)
+    config = uvicorn.Config(
+        application, port=0, lifespan="off", log_level="error", ws="websockets-sansio"
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    await until(lambda: server.started)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    settings.PUBLIC_BASE_URL = url
+    key = simulated.private_key_of(settings.SECRET_KEY)
+    try:
+        async with RudeCloud(url, key=simulated.API_KEY, private_key=key).running() as cloud:
+            settings.TELNYX_BASE_URL = cloud.url
+            yield Telnyx(cloud, desk)
+    finally:
+        server.should_exit = True
+        await serving
