@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from pydantic import SecretStr
 
 from bench.figures import Figure, percentile
+from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.threecx.attach import Streams
 from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.media import ThreeCxMedia
 from calls.providers.carriers.threecx.rest import ThreeCxRest
-from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator.pbx.parties import FRAME_BYTES, Party
 from calls.simulator.pbx.server import Pbx, keep_talking
 

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.rest import ThreeCxRest
-from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator.pbx.parties import FRAME_BYTES, Json, Party, Telephone
 from calls.simulator.pbx.server import DTMF, REMOVE, UPSET, Pbx, jwt, keep_talking
 from calls.simulator.pbx.web import HttpError, Request

@@ -7,11 +7,13 @@ import socket
 import uuid
 from collections import Counter
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from calls.conduct import conduct
 from calls.live import LiveCalls
+from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.signals import Answered, Ringing, Signal
 from calls.providers.carriers.threecx.api import ThreeCxApi
@@ -19,7 +21,6 @@ from calls.providers.carriers.threecx.attach import Streams
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.events import Listener, ListenOptions
 from calls.providers.carriers.threecx.rest import ThreeCxRest
-from calls.providers.carriers.threecx.token import MemoryTokens
 from calls.simulator import clips, conversation
 from calls.simulator.bench_server import ScriptedCall
 from calls.simulator.conversation import Conversation
@@ -31,7 +32,8 @@ from calls.simulator.threecx import KEY, NobodyListens, ThreeCxTelephone
 class Answerer:
     """The smallest server: whoever rings is answered and talked to."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, recordings: Path) -> None:
+        self.recordings = recordings
         credentials = ThreeCxCredentials(
             base_url=f"http://127.0.0.1:{port}", client_id="ai", client_secret=KEY
         )
@@ -59,12 +61,14 @@ class Answerer:
 
     async def _talk(self, leg: str) -> None:
         media = await self.streams.open(leg)
-        self.counts[await conduct(ScriptedCall(Counter()), media, LiveCalls())] += 1
+        self.counts[
+            await conduct(ScriptedCall(Counter(), self.recordings), media, LiveCalls())
+        ] += 1
 
 
 @asynccontextmanager
-async def answering(port: int):
-    answerer = Answerer(port)
+async def answering(port: int, recordings: Path):
+    answerer = Answerer(port, recordings)
     running = asyncio.create_task(answerer.listener.run())
     try:
         yield answerer
@@ -81,10 +85,10 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-async def test_a_caller_is_answered_interrupts_and_hangs_up(monkeypatch):
+async def test_a_caller_is_answered_interrupts_and_hangs_up(monkeypatch, tmp_path):
     monkeypatch.setattr(conversation, "PATIENCE", 1.5)  # this agent greets nobody
     port = free_port()
-    async with answering(port) as answerer:
+    async with answering(port, tmp_path) as answerer:
         telephone = await ThreeCxTelephone.call(caller="+49170", dialled="+4930", port=port)
         talk = Conversation(telephone, Quality())
         question = clips.find("how-much")
@@ -104,9 +108,9 @@ async def test_a_pbx_that_no_server_comes_to_says_what_to_set_up():
         await ThreeCxTelephone.call(caller="+1", dialled="+2", port=free_port(), patience=0.05)
 
 
-async def test_a_call_that_nobody_picks_up_is_given_up():
+async def test_a_call_that_nobody_picks_up_is_given_up(tmp_path):
     port = free_port()
-    async with answering(port) as answerer:
+    async with answering(port, tmp_path) as answerer:
         answerer.take = lambda _signal: None
         answerer.listener._tell = lambda _signal: None
         with pytest.raises(NobodyListens, match="nobody picked up"):

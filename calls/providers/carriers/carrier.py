@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from calls.providers.carriers.bearer import TokenStore
 from calls.providers.carriers.port import Capability, CarrierApi
 from calls.providers.carriers.signals import Event, Signal
 from calls.providers.carriers.steps import Step
+from calls.providers.carriers.trunk import News, Trunk
+
+Voice = Callable[[str, str], AsyncGenerator[bytes, None]]
+"""Speaks a text in a language, as PCM16 at 8 kHz."""
+
+
+async def _nobody_listens(_signal: Signal) -> None:
+    return None
 
 
 class NotAuthentic(Exception):
@@ -33,10 +42,17 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the two sides reach each other: the carrier's API, and our webhooks."""
+    """Where the two sides reach each other: the carrier's API, and our webhooks.
+
+    For carriers that need it: `tokens` are shared by all our processes, `voice` speaks where the
+    carrier has none of its own, and `tell` takes what comes of a command as its answer.
+    """
 
     api_url: str = ""
     webhook_url: str = ""
+    tokens: TokenStore | None = None
+    voice: Voice | None = None
+    tell: Callable[[Signal], Awaitable[None]] = _nobody_listens
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,8 @@ class Carrier:
     carrier's own name for the account. `verify` raises NotAuthentic; `event` reads a verified
     request's identity, `signals` what a stored event says and `steps` what it calls for by
     itself; they raise MalformedEvent. A carrier that `answers_inline` is told what to do in the
-    answer to its own request; the others get commands.
+    answer to its own request; the others get commands. One with a `trunk` sends no webhooks: it
+    is listened to, and `told` puts a signal of it into the form in which events are stored.
     """
 
     name: str
@@ -61,3 +78,5 @@ class Carrier:
     signals: Callable[[Event], list[Signal]]
     steps: Callable[[Event], tuple[Step, ...]] = lambda _event: ()
     answers_inline: bool = False
+    trunk: Callable[[Any, Site, News], Trunk] | None = None
+    told: Callable[[Signal], Event] | None = None

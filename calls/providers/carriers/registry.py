@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from calls.providers.carriers.carrier import Carrier
 from calls.providers.carriers.telnyx.carrier import CARRIER as TELNYX
+from calls.providers.carriers.threecx.carrier import CARRIER as THREECX
 from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO
 
-CARRIERS: tuple[Carrier, ...] = (TELNYX, TWILIO)
+CARRIERS: tuple[Carrier, ...] = (TELNYX, THREECX, TWILIO)
 _BY_NAME = {entry.name: entry for entry in CARRIERS}
 
 

@@ -27,12 +27,15 @@ class Desk:
         self.pbx = pbx
         self.told: list[Any] = []
         self.fails = False
-        self.api = ThreeCxApi(pbx.rest(), tell=self.told.append)
+        self.api = ThreeCxApi(pbx.rest(), tell=self.tell)
         streams = Streams(self.api.control)
         self.api._brief = Briefer(self.api.control, streams, self.speak, patience)
         self.listener = Listener(self.api.control, streams.take)
         self.caller = pbx.ring()
         self.caller.connect()
+
+    async def tell(self, signal: Any) -> None:
+        self.told.append(signal)
 
     async def speak(self, text: str, language: str):
         assert (text, language) == ("Ana wants a refund", "en")

@@ -187,7 +187,8 @@ async def test_a_pbx_that_reads_slowly_is_waited_for_and_then_cleared():
 # --- one stream, its loss and the next ---------------------------------------------------
 
 
-async def test_a_leg_has_one_stream_each_way_at_a_time():
+async def test_a_leg_has_one_stream_each_way_at_a_time(monkeypatch):
+    monkeypatch.setattr("calls.providers.carriers.threecx.attach.HANDED_ON_SECONDS", 0.05)
     async with a_desk() as desk:
         party = desk.caller()
         media = await desk.open(party)

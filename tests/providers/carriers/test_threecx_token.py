@@ -9,7 +9,8 @@ import json
 import pytest
 
 from agents.brain.errors import BadKey
-from calls.providers.carriers.threecx.token import MemoryTokens, Token, Tokens
+from calls.providers.carriers.bearer import MemoryTokens, Token
+from calls.providers.carriers.threecx.token import Tokens
 
 HOUR = 3600.0
 

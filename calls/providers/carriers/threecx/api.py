@@ -1,17 +1,25 @@
 """3CX as a carrier: the port's commands in terms of the Call Control API (threecx.md, 3 and 4).
 
-What a PBX is not: it has no voice of its own here, detects no machines, sends no messages and
-presses no keys by command; keys go out as tones in the sound. It takes no command ids either:
-a call that may have been placed must not be placed again blindly.
+What a PBX is not: it has no voice of its own here, so ours says last words; it detects no
+machines, sends no messages and presses no keys by command; keys go out as tones in the sound. It
+takes no command ids either: a call that may have been placed must not be placed again blindly.
 """
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 
-from agents.brain.errors import BadKey, BadRequest, NetworkFailure, ProviderTimeout
+from agents.brain.errors import (
+    BadKey,
+    BadRequest,
+    NetworkFailure,
+    ProviderError,
+    ProviderTimeout,
+)
 from calls.providers.carriers.port import (
     Capability,
     Checked,
@@ -23,6 +31,7 @@ from calls.providers.carriers.port import (
     Unsupported,
 )
 from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.threecx.control import ANSWER_SECONDS, ActionFailed, CallControl
 from calls.providers.carriers.threecx.entities import CONNECTED, RINGING, DnState
 from calls.providers.carriers.threecx.rest import (
@@ -33,44 +42,62 @@ from calls.providers.carriers.threecx.rest import (
     TlsFailure,
 )
 
+log = logging.getLogger(__name__)
+
 CAPABILITIES = frozenset({Capability.OUTBOUND, Capability.TRANSFER, Capability.WARM_TRANSFER})
 
 Brief = Callable[[str, Handover], Awaitable[bool]]
 """Talks to the person on this leg, and tells whether they take the caller."""
 
+Speak = Callable[[str, str, str], Awaitable[None]]
+"""Says on this leg a text in a language, and returns when it was heard."""
 
-def _nobody_listens(_signal: Signal) -> None:
+Waiting = Callable[[str], AbstractAsyncContextManager[None]]
+"""What the caller on this leg hears while somebody is rung for them."""
+
+
+async def _nobody_listens(_signal: Signal) -> None:
     return None
+
+
+def _silence(_leg: str) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
 
 
 class ThreeCxApi:
     """One route point of one PBX; implements `CarrierApi`.
 
     The PBX answers a hand-over instead of signalling it, so its outcome is told to `tell`.
-    `brief` speaks to a person before a warm transfer; without it there is none.
+    `brief` speaks to a person before a warm transfer; without it there is none. `speak` says last
+    words; without it there are none.
     """
 
     def __init__(
         self,
         rest: ThreeCxRest,
         *,
-        tell: Callable[[Signal], None] = _nobody_listens,
+        tell: Callable[[Signal], Awaitable[None]] = _nobody_listens,
         brief: Brief | None = None,
+        speak: Speak | None = None,
+        waiting: Waiting = _silence,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.control = CallControl(rest)
-        self._rest, self._tell, self._brief, self._now = rest, tell, brief, now
+        self._rest, self._tell, self._now = rest, tell, now
+        self._brief, self._speak, self._waiting = brief, speak, waiting
 
     # --- calls ------------------------------------------------------------------------------
 
     async def place(self, dial: Dial) -> str:
         """Call somebody from the route point. Raises ActionFailed with the PBX's reason.
 
-        The PBX's own rules choose the number that is shown and how long a call may last.
+        The PBX's own rules choose the number that is shown and how long a call may last. The
+        name of the leg holds that of the command: a PBX that restarts counts anew.
         """
         if dial.detect_machine:
             raise _cannot(Capability.MACHINE_DETECTION)
-        return (await self.control.make_call(dial.to_number, dial.ring_seconds)).leg
+        party = await self.control.make_call(dial.to_number, dial.ring_seconds)
+        return f"{party.leg}.{dial.command_id.hex[:8]}"
 
     async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """Pick up. A route point may have done that by itself, which is no error."""
@@ -100,8 +127,18 @@ class ThreeCxApi:
     async def say_and_hang_up(
         self, leg: str, text: str, language: str, command_id: uuid.UUID,
     ) -> None:  # fmt: skip
-        """The PBX has no voice."""
-        raise Unsupported(NAME, "a 3CX has no voice to say a last word with")
+        """Say it with our own voice. A caller who still rings is turned away without a word."""
+        if (await self.control.own(leg)).status == RINGING:
+            await self.refuse(leg, command_id, busy=False)
+            return
+        try:
+            if self._speak is not None:
+                await self._speak(leg, text, language)
+        except LegGone:
+            return
+        except ProviderError as error:
+            log.warning("%s is hung up without a last word: %s", leg, error)
+        await self.hang_up(leg, command_id)
 
     async def hang_up(self, leg: str, command_id: uuid.UUID) -> None:
         """End a leg."""
@@ -125,13 +162,17 @@ class ThreeCxApi:
         try:
             if handover.briefing and not await self._briefed(handover):
                 raise ActionFailed("the person did not take the call", EndCause.REJECTED)
-            await self._route(handover)
+            async with self._waiting(handover.leg):
+                await self._route(handover)
         except ActionFailed as failure:
-            self._tell(self._ended(handover, reached=False, cause=failure.cause))
+            await self._tell(self._ended(handover, reached=False, cause=failure.cause))
+            return
+        except ProviderTimeout:  # the telephone rang, and was never picked up
+            await self._tell(self._ended(handover, reached=False, cause=EndCause.NO_ANSWER))
             return
         event_id = f"{handover.command_id}:bridged"
-        self._tell(Bridged(event_id=event_id, leg=handover.leg, at=self._now()))
-        self._tell(self._ended(handover, reached=True, cause=EndCause.COMPLETED))
+        await self._tell(Bridged(event_id=event_id, leg=handover.leg, at=self._now()))
+        await self._tell(self._ended(handover, reached=True, cause=EndCause.COMPLETED))
         await self.hang_up(handover.leg, handover.command_id)
 
     async def _route(self, handover: Handover) -> None:
@@ -240,6 +281,10 @@ class ThreeCxApi:
                     f"{credentials.host} cannot be reached ({error}): is the port right "
                     "(often 5001), and does a firewall let us in?"
                 )
+
+    async def take(self, step: Step) -> None:
+        """A PBX's events call for nothing by themselves."""
+        raise Unsupported(NAME, f"a 3CX takes no step {step.action}")
 
     async def aclose(self) -> None:
         """Close the connections."""

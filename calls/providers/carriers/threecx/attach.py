@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from agents.brain.errors import BadRequest, NetworkFailure, ProviderTimeout
+from calls.providers.carriers.bearer import Token
 from calls.providers.carriers.port import LegGone
 from calls.providers.carriers.signals import Ended, KeysPressed, Signal
 from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.entities import participant_of
 from calls.providers.carriers.threecx.media import MediaOptions, ThreeCxMedia
 from calls.providers.carriers.threecx.rest import NAME, error_of, leg_gone
-from calls.providers.carriers.threecx.token import Token
+
+# So long a stream is waited for that its holder is about to let go.
+HANDED_ON_SECONDS = 3.0
 
 
 class StreamInUse(BadRequest):
@@ -25,12 +28,14 @@ class Streams:
     def __init__(self, control: CallControl, options: MediaOptions | None = None) -> None:
         self._control, self._options = control, options or MediaOptions()
         self._open: dict[str, ThreeCxMedia] = {}
+        self._let_go = asyncio.Event()
 
     async def open(self, leg: str) -> ThreeCxMedia:
         """Attach to a connected leg, also again after its stream was lost.
 
         Raises StreamInUse, LegGone, and what else ProviderErrors tell.
         """
+        await self._free(participant_of(leg))
         tokens = self._control.rest.tokens
         token = await tokens.current()
         media, status = await self._attempt(leg, token)
@@ -48,6 +53,14 @@ class Streams:
             media.press(signal.keys)
         elif isinstance(signal, Ended):
             media.hung_up()
+
+    async def _free(self, participant: str) -> None:
+        """Wait a little for the stream to be let go by who has it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANDED_ON_SECONDS):
+                while participant in self._open:
+                    self._let_go.clear()
+                    await self._let_go.wait()
 
     async def _attempt(self, leg: str, token: Token) -> tuple[ThreeCxMedia, int]:
         """A stream and how the PBX answered; it is of use at 200 only."""
@@ -75,6 +88,7 @@ class Streams:
             lambda: self._has_left(leg), options=self._options, on_closed=held.close
         )
         self._open[participant] = media
+        held.callback(self._let_go.set)
         held.callback(self._open.pop, participant, None)
         held.enter_context(self._control.rest.tokens.streaming())
         return media

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
 
 from agents.brain.errors import ProviderError
+from calls.providers.carriers.carrier import Voice
 from calls.providers.carriers.port import Handover
+from calls.providers.carriers.threecx.announcing import say
 from calls.providers.carriers.threecx.attach import Streams
 from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.entities import CONNECTED
@@ -24,9 +25,6 @@ LONGEST_SECONDS = 90.0  # no briefing takes longer
 SAID = "said"
 
 log = logging.getLogger(__name__)
-
-Voice = Callable[[str, str], AsyncGenerator[bytes, None]]
-"""Speaks a text in a language, as PCM16 at 8 kHz."""
 
 
 class Briefer:
@@ -63,14 +61,10 @@ class Briefer:
 
     async def _speak(self, media: ThreeCxMedia, handover: Handover) -> None:
         """Say the briefing. A voice that fails leaves the person as much time to decide."""
-        sound = self._voice(handover.briefing, handover.language)
         try:
-            async for pcm in sound:
-                await media.send(pcm)
+            await say(media, self._voice(handover.briefing, handover.language))
         except ProviderError:
             log.exception("the briefing of %s broke off", handover.command_id)
-        finally:
-            await sound.aclose()
         await media.mark(SAID)
 
     async def _accepted(self, media: ThreeCxMedia) -> bool:

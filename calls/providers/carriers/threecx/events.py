@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -27,6 +27,7 @@ from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.entities import DnState
 from calls.providers.carriers.threecx.rest import NAME, NotThere, error_of
 from calls.providers.carriers.threecx.roster import Roster
+from calls.providers.carriers.trunk import KnownLeg
 from calls.providers.tls import shared_tls
 
 log = logging.getLogger(__name__)
@@ -68,12 +69,14 @@ class Listener:
         tell: Callable[[Signal], None],
         *,
         observe: Callable[[DnState], None] = lambda _state: None,
+        known: Iterable[KnownLeg] = (),
         options: ListenOptions | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._control, self._tell, self._observe = control, tell, observe
         self._options, self._chance = options or ListenOptions(), chance
         self._roster = Roster(control.dn)
+        self._roster.recall(known)
         self._connection = ""
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()

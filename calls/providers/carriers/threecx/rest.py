@@ -18,9 +18,10 @@ from agents.brain.errors import (
     ProviderError,
     ProviderTimeout,
 )
+from calls.providers.carriers.bearer import Token, TokenStore
 from calls.providers.carriers.port import LegGone
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
-from calls.providers.carriers.threecx.token import Token, Tokens, TokenStore
+from calls.providers.carriers.threecx.token import Tokens
 from calls.providers.http_errors import error_of_status
 from calls.providers.tls import shared_tls
 

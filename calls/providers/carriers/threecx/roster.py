@@ -19,7 +19,8 @@ from calls.providers.carriers.signals import (
     Ringing,
     Signal,
 )
-from calls.providers.carriers.threecx.entities import CONNECTED, Participant
+from calls.providers.carriers.threecx.entities import CONNECTED, Participant, participant_of
+from calls.providers.carriers.trunk import KnownLeg
 
 _REMEMBERED = 1000  # ids of parties that left, against late news of them
 
@@ -43,6 +44,12 @@ class Roster:
         self._known: dict[str, _Known] = {}
         self._left: dict[str, None] = {}  # a set that keeps its order
         self._early: dict[str, list[tuple[str, str]]] = {}  # keys of parties not looked at yet
+
+    def recall(self, legs: Iterable[KnownLeg]) -> None:
+        """Begin with legs that are known from before; what is gone since is found by `resync`."""
+        for each in legs:
+            known = _Known(each.leg, incoming=each.incoming, connected=each.answered)
+            self._known[participant_of(each.leg)] = known
 
     def seen(self, participant: Participant) -> list[Signal]:
         """A party as it is now."""
