@@ -90,6 +90,7 @@ def _profiles(demo: DemoAgent) -> dict[str, Any]:
     """
     base = default_profile(demo.language).model_dump(mode="json")
     base["transcriber"]["keyterms"] = list(demo.keyterms)
+    base["functions"] |= {"take_messages": True, "call_backs": True}
     telephone = {**base, "advanced": {**base["advanced"], "ambience": "office"}}
     if demo.language == "es":
         ears = {**base["transcriber"], "fallbacks": ["groq", "openai", "browser"]}

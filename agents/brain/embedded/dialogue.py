@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import cast
 
-from agents.brain.embedded import forms
+from agents.brain.embedded import errands, forms
 from agents.brain.embedded.acts import Act, Understood, is_question, understand
 from agents.brain.embedded.phrasebook import Phrasebook
 from agents.brain.embedded.slots import Slot
+from agents.brain.functions import CALL_BACK, TAKE_MESSAGE
 from agents.brain.knowledge import SURE, UNSURE, Found, KnowledgePort
 from agents.brain.spoken import words
 
@@ -74,6 +75,7 @@ class Situation:
     targets: tuple[str, ...]
     can_hang_up: bool
     today: date
+    errands: frozenset[str] = frozenset()  # the functions that keep something for people
 
 
 async def respond(state: State, said: str, keys: str, here: Situation) -> Answer:
@@ -86,6 +88,11 @@ async def respond(state: State, said: str, keys: str, here: Situation) -> Answer
 
 
 async def _respond(state: State, heard: Understood, keys: str, here: Situation) -> Answer:
+    if _dictates(state, heard):
+        return await _in_form(state, cast(forms.Form, state.form), heard, keys, here)
+    errand = errands.asked_for(heard.text, here.book.language, here.errands)
+    if errand is not None and (state.form is None or state.form.intent not in errands.SLOTS):
+        return _errand(state, errand, heard.text, here)
     if _wants_person(heard, here):
         return _person(state, heard, here)
     if heard.only(Act.REPEAT):
@@ -190,11 +197,32 @@ def _offer(state: State, heard: Understood, here: Situation) -> Answer | None:
 
 
 def _message(state: State, here: Situation) -> Answer:
+    if TAKE_MESSAGE in here.errands:
+        return _errand(state, TAKE_MESSAGE, "", here)
     step = forms.begin(
         "call back", ("name", "phone"), here.book.message_closing, here.book, "", here.today
     )
     text = f"{here.book.message} {step.text}"
     return Answer(text, replace(_settled(state), form=step.form))
+
+
+def _errand(state: State, name: str, said: str, here: Situation) -> Answer:
+    """Keep a message, or agree on a time to call back."""
+    kept = here.book.call_back_kept if name == CALL_BACK else here.book.message_kept
+    step = forms.begin(name, errands.SLOTS[name], kept, here.book, said, here.today)
+    return Answer(f"{here.book.message} {step.text}", replace(_settled(state), form=step.form))
+
+
+def not_then(answer: Answer, form: forms.Form, here: Situation) -> Answer:
+    """Nobody can be called at the time that was agreed on: ask for another."""
+    step = forms.ask_again(form, ("date", "time"), here.book)
+    text = f"{here.book.not_then} {step.text}"
+    return Answer(text, replace(_settled(answer.state), form=step.form, said=text))
+
+
+def _dictates(state: State, heard: Understood) -> bool:
+    """A message is said: whatever is in it is part of it."""
+    return state.form is not None and state.form.asking == "message" and heard.asks
 
 
 def _settled(state: State) -> State:
@@ -289,9 +317,10 @@ def _as_topic(entry: Found) -> str:
 async def _in_form(
     state: State, form: forms.Form, heard: Understood, keys: str, here: Situation
 ) -> Answer:
-    if Act.CANCEL in heard.acts:
+    dictates = _dictates(state, heard)
+    if Act.CANCEL in heard.acts and not dictates:
         return Answer(here.book.dropped, replace(_settled(state), offered_more=True))
-    if Act.GOODBYE in heard.acts:
+    if Act.GOODBYE in heard.acts and not dictates:
         return _goodbye(state, here)
     if heard.only(Act.WAIT):
         return Answer(here.book.wait, state, memorable=False)
@@ -299,7 +328,7 @@ async def _in_form(
     if step.complete:
         done = replace(_settled(state), offered_more=True)
         return Answer("", done, Doing("note", details=step.form))
-    aside = None if keys else await _aside(form, step, heard, here)
+    aside = None if keys or dictates else await _aside(form, step, heard, here)
     if aside is None:
         return Answer(step.text, replace(_settled(state), form=step.form))
     if step.understood and form.asking not in DICTATED:

@@ -11,12 +11,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, time
 
 from agents.brain.embedded.acts import Act, Understood
 from agents.brain.embedded.phrasebook import Phrasebook
 from agents.brain.embedded.slots import Slot
-from agents.brain.spoken import find_date, find_digits, find_name, find_number, plain, say_date
+from agents.brain.spoken import (
+    find_date,
+    find_digits,
+    find_name,
+    find_number,
+    find_time,
+    plain,
+    say_date,
+    say_time,
+)
 from agents.brain.spoken import say_digits as spoken_digits
 
 MIN_PHONE_DIGITS, MAX_PHONE_DIGITS = 7, 15
@@ -51,11 +60,13 @@ class Step:
 def begin(
     intent: str, slots: tuple[Slot, ...], closing: str, book: Phrasebook, said: str, today: date
 ) -> Step:
-    """Start collecting. A date or a number of people in the very question is taken at once."""
+    """Start collecting. A day, a time or a number of people in the question is taken at once."""
     form = Form(intent, slots, closing)
     for slot in slots:
         if slot == "date" and (day := find_date(said, book.language, today)):
             form = _with(form, slot, day.isoformat())
+        if slot == "time" and (at := find_time(said, book.language)):
+            form = _with(form, slot, at.isoformat("minutes"))
         if slot == "people" and (count := _people(said, book)):
             form = _with(form, slot, str(count))
     return _next(form, book)
@@ -74,6 +85,12 @@ def answer(form: Form, heard: Understood, keys: str, book: Phrasebook, today: da
         return _phone(form, heard, keys, book)
     value = _read(slot, heard, keys, book, today)
     return _next(_with(form, slot, value), book) if value else _not_understood(form, slot, book)
+
+
+def ask_again(form: Form, slots: tuple[Slot, ...], book: Phrasebook) -> Step:
+    """What was given for these cannot be; all else is kept."""
+    kept = {slot: value for slot, value in form.values.items() if slot not in slots}
+    return _next(replace(form, values=kept, reviewing=False), book)
 
 
 def prompt(form: Form, book: Phrasebook) -> str:
@@ -98,6 +115,8 @@ def spoken_value(slot: Slot, value: str, book: Phrasebook) -> str:
     """A stored value as it is read aloud, with its name where it does not speak for itself."""
     if slot == "date":
         return say_date(date.fromisoformat(value), book.language)
+    if slot == "time":
+        return say_time(time.fromisoformat(value), book.language)
     if slot == "people":
         return f"{value} {book.people}"
     said = spoken_digits(value) if slot in {"phone", "number"} else value
@@ -120,11 +139,23 @@ def _read(slot: Slot, heard: Understood, keys: str, book: Phrasebook, today: dat
     if slot == "date":
         day = find_date(heard.text, book.language, today)
         return day.isoformat() if day is not None else ""
+    if slot == "time":
+        at = find_time(heard.text, book.language) or _hour(keys or heard.text, book)
+        return at.isoformat("minutes") if at is not None else ""
+    if slot == "message":
+        return heard.text.strip()
     if slot == "people":
         return str(
             _people(heard.text, book) or find_number(keys or heard.text, book.language) or ""
         )
     return keys.strip("*#") or find_digits(heard.text, book.language)
+
+
+def _hour(said: str, book: Phrasebook) -> time | None:
+    """An hour that was said alone, since it was asked for: `five`, `las cinco`, keys."""
+    hour = find_number(said, book.language)
+    lead = {"es": "a las", "en": "at"}[book.language]
+    return find_time(f"{lead} {hour}", book.language) if hour is not None else None
 
 
 _PEOPLE = {
@@ -178,8 +209,7 @@ def _review(form: Form, heard: Understood, book: Phrasebook) -> Step:
     """Everything was read back: yes, no, or which of it is wrong."""
     wrong = _named_slot(form, heard.text, book)
     if wrong is not None:
-        kept = {slot: value for slot, value in form.values.items() if slot != wrong}
-        return _next(replace(form, values=kept, reviewing=False), book)
+        return ask_again(form, (wrong,), book)
     if Act.YES in heard.acts and Act.NO not in heard.acts:
         return Step(form, "", complete=True)
     labels = book.or_word.join(book.label[slot][0] for slot in form.slots)

@@ -39,6 +39,10 @@ class Phrasebook:
     offer_message: str
     message: str
     message_closing: str
+    message_kept: str
+    call_back_kept: str
+    not_then: str
+    briefing: str
     dropped: str
     ask: dict[Slot, str]
     again: dict[Slot, str]
@@ -86,6 +90,10 @@ ES = Phrasebook(
     "persona le llame. ¿Le parece bien?",
     message="Con gusto.",
     message_closing="Gracias. Una persona de nuestro equipo le llamará.",
+    message_kept="Gracias. Daré su mensaje a nuestro equipo.",
+    call_back_kept="Gracias. Le llamaremos entonces.",
+    not_then="Lo siento, entonces no le podemos llamar.",
+    briefing="Quien llama dijo: {said}",
     dropped="De acuerdo, lo dejamos. ¿Le ayudo con algo más?",
     ask={
         "name": "¿A nombre de quién?",
@@ -93,6 +101,8 @@ ES = Phrasebook(
         "date": "¿Para qué día?",
         "people": "¿Para cuántas personas?",
         "number": "¿Qué número es?",
+        "time": "¿A qué hora?",
+        "message": "¿Cuál es el mensaje?",
     },
     again={
         "name": "Disculpe, no entendí el nombre. ¿Me lo repite?",
@@ -100,6 +110,8 @@ ES = Phrasebook(
         "date": "Disculpe, no entendí la fecha. ¿Qué día y qué mes?",
         "people": "Disculpe, ¿cuántas personas serían?",
         "number": "Disculpe, no entendí el número. ¿Me lo repite?",
+        "time": "Disculpe, no entendí la hora. ¿Me la repite?",
+        "message": "Disculpe, no le escuché bien. ¿Cuál es el mensaje?",
     },
     label={
         "name": ("nombre",),
@@ -107,6 +119,8 @@ ES = Phrasebook(
         "date": ("fecha", "dia"),
         "people": ("personas", "gente", "cuantos"),
         "number": ("número", "cifra"),
+        "time": ("hora",),
+        "message": ("mensaje", "recado"),
     },
     digits_so_far="Tengo {digits}. Continúe, por favor.",
     confirm_phone="Su número es {digits}. ¿Es correcto?",
@@ -150,6 +164,10 @@ EN = Phrasebook(
     "somebody calls you back. Would you like that?",
     message="Gladly.",
     message_closing="Thank you. One of our team will call you back.",
+    message_kept="Thank you. I will pass your message on to our team.",
+    call_back_kept="Thank you. We will call you then.",
+    not_then="I am sorry, we cannot call you then.",
+    briefing="The caller said: {said}",
     dropped="All right, we will leave it. Can I help you with anything else?",
     ask={
         "name": "What name should I put down?",
@@ -157,6 +175,8 @@ EN = Phrasebook(
         "date": "For what day?",
         "people": "For how many people?",
         "number": "What is the number?",
+        "time": "At what time?",
+        "message": "What is the message?",
     },
     again={
         "name": "Sorry, I did not get the name. Could you say it again?",
@@ -164,6 +184,8 @@ EN = Phrasebook(
         "date": "Sorry, I did not get the date. Which day and month?",
         "people": "Sorry, how many people would that be?",
         "number": "Sorry, I did not get the number. Could you say it again?",
+        "time": "Sorry, I did not get the time. Could you say it again?",
+        "message": "Sorry, I did not hear you well. What is the message?",
     },
     label={
         "name": ("name",),
@@ -171,6 +193,8 @@ EN = Phrasebook(
         "date": ("date", "day"),
         "people": ("number of people", "people", "how many"),
         "number": ("number",),
+        "time": ("time", "hour"),
+        "message": ("message",),
     },
     digits_so_far="I have {digits}. Please go on.",
     confirm_phone="Your number is {digits}. Is that correct?",

@@ -12,16 +12,18 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import date
 
 from agents.brain.conversation import caller_turns, pressed, spoken
-from agents.brain.embedded.dialogue import Answer, Doing, Situation, State, respond
+from agents.brain.embedded import errands
+from agents.brain.embedded.dialogue import Answer, Doing, Situation, State, not_then, respond
 from agents.brain.embedded.phrasebook import phrasebook_for
 from agents.brain.events import AgentSaid, ConversationItem, ToolRan
-from agents.brain.functions import HANG_UP, TRANSFER
+from agents.brain.functions import CALL_BACK, HANG_UP, MAX_BRIEFING, TRANSFER
 from agents.brain.knowledge import KnowledgePort
 from agents.brain.llm.base import ModelEvent, ModelRequest, Text, ToolCall, Usage
 from agents.brain.notes import NOTE_DETAILS
 
 NAME = "embedded"
 MAX_REMEMBERED = 200
+_BRIEFED_TURNS = 3  # of the caller's, told to the person who takes over
 _SENTENCE = re.compile(r"[^.!?]+[.!?]*\s*")
 
 Key = tuple[tuple[str, str], ...]
@@ -61,7 +63,7 @@ class LocalModel:
         key = _key(request.items)
         ran = _ran_last(request.items)
         if ran is not None and key in self._answers:
-            for sentence in self._after(ran, self._answers[key], request):
+            for sentence in self._after(ran, key, request):
                 yield Text(sentence)
             return
         answer = await self._answer(key, request)
@@ -94,6 +96,7 @@ class LocalModel:
             targets=_targets(tools.get(TRANSFER)),
             can_hang_up=HANG_UP in tools,
             today=self._today,
+            errands=frozenset(name for name in errands.SLOTS if name in tools),
         )
 
     def _call(self, doing: Doing | None, request: ModelRequest, turn: int) -> ToolCall | None:
@@ -105,22 +108,34 @@ class LocalModel:
             case "hang_up":
                 return ToolCall(call_id, HANG_UP, {})
             case "transfer":
-                return ToolCall(call_id, TRANSFER, {"target": doing.target})
-        offered = any(spec.name == NOTE_DETAILS for spec in request.tools)
-        if not offered or doing.details is None:
+                return ToolCall(call_id, TRANSFER, _transfer(doing.target, request))
+        if doing.details is None:
+            return None
+        offered = {spec.name for spec in request.tools}
+        if doing.details.intent in errands.SLOTS and doing.details.intent in offered:
+            kept = errands.arguments_of(doing.details)
+            if kept is not None:
+                return ToolCall(call_id, doing.details.intent, kept)
+        if NOTE_DETAILS not in offered:
             return None
         details = {slot: value for slot, value in doing.details.values.items() if value}
         return ToolCall(
             call_id, NOTE_DETAILS, {"subject": doing.details.intent, "details": details}
         )
 
-    def _after(self, ran: ToolRan, answer: Answer, request: ModelRequest) -> list[str]:
+    def _after(self, ran: ToolRan, key: Key, request: ModelRequest) -> list[str]:
         """What to say when the tool has run."""
-        if ran.name != NOTE_DETAILS or answer.doing is None:
+        answer = self._answers[key]
+        doing = answer.doing
+        if ran.name not in (NOTE_DETAILS, *errands.SLOTS) or doing is None:
             return []
+        if ran.error and ran.name == CALL_BACK and doing.details is not None:
+            again = not_then(answer, doing.details, self._situation(request))
+            self._answers[key] = again
+            return _SENTENCE.findall(again.text)
         if ran.error:
             return [phrasebook_for(request.language).not_noted]
-        return _SENTENCE.findall(self._closing(answer.doing, request))
+        return _SENTENCE.findall(self._closing(doing, request))
 
     def _closing(self, doing: Doing, request: ModelRequest) -> str:
         book = phrasebook_for(request.language)
@@ -140,6 +155,18 @@ def _ran_last(items: tuple[ConversationItem, ...]) -> ToolRan | None:
 
 def _last_said(items: tuple[ConversationItem, ...]) -> str:
     return next((item.text for item in reversed(items) if isinstance(item, AgentSaid)), "")
+
+
+def _transfer(target: str, request: ModelRequest) -> dict[str, object]:
+    """The transfer's arguments, with the caller's last words for who is to be briefed."""
+    spec = next(spec for spec in request.tools if spec.name == TRANSFER)
+    properties = spec.parameters.get("properties")
+    if not isinstance(properties, Mapping) or "briefing" not in properties:
+        return {"target": target}
+    turns = [spoken(turn) for turn in caller_turns(request.items)]
+    said = "; ".join(turn for turn in turns[-_BRIEFED_TURNS:] if turn)
+    briefing = phrasebook_for(request.language).briefing.format(said=said or "...")
+    return {"target": target, "briefing": briefing[:MAX_BRIEFING]}
 
 
 def _targets(schema: Mapping[str, object] | None) -> tuple[str, ...]:
