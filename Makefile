@@ -5,7 +5,7 @@
 #   make cover    whether every branch of the voice loop is tested
 #   make check    style, types, floors, templates, migrations, house rules
 #   make bench    the figures of docs/performance.md          (ONLY=voice)
-#   make call     a simulated caller telephones the server    (CARRIER=browser, AGENT=Grace,
+#   make call     a simulated caller telephones the server    (CARRIER=telnyx, AGENT=Grace,
 #                 SCRIPT=file, BARGE_IN=seconds, LOSS=percent, JITTER=ms, ARGS="--help")
 #   make lock     write requirements*.txt anew from pyproject.toml
 #   make clean    remove the virtual environment and caches, never data

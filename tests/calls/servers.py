@@ -99,6 +99,7 @@ def _environment(folder: Path, address: str, drain_seconds: int) -> dict[str, st
         "PUBLIC_BASE_URL": address,
         "SECRET_KEY": project.SECRET_KEY,
         "TWILIO_AUTH_TOKEN": "",
+        "TELNYX_API_KEY": "",
         "DRAIN_SECONDS": str(drain_seconds),
     }
 

@@ -48,7 +48,7 @@ def written(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-@pytest.mark.parametrize("carrier", ["twilio", "browser"])
+@pytest.mark.parametrize("carrier", ["twilio", "telnyx", "browser"])
 async def test_the_screen_shows_what_was_stored_and_what_was_heard(
     other_desk, lasting, settings, tmp_path, capsys, carrier, written
 ):
@@ -72,6 +72,17 @@ async def test_the_screen_shows_what_was_stored_and_what_was_heard(
 def seconds_of(path: Path) -> float:
     with wave.open(str(path)) as file:
         return file.getnframes() / file.getframerate()
+
+
+async def test_real_account_at_telnyx_is_not_simulated(other_desk, settings):
+    settings.TELNYX_API_KEY = "KEY0"
+    with pytest.raises(Unanswered, match="account at the real Telnyx"):
+        await telephone("http://127.0.0.1:9", options(carrier="telnyx"))
+
+
+async def test_no_server_to_telephone_by_telnyx_is_one_clear_line(other_desk):
+    with pytest.raises(Unanswered, match=r"webhook could not be reached to call\.initiated"):
+        await telephone("http://127.0.0.1:9", options(carrier="telnyx"))
 
 
 async def test_no_server_is_one_clear_line(other_desk):

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import uuid
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from websockets.exceptions import InvalidStatus
 
 from calls.carrier_auth import twilio_auth_token
 from calls.models import Utterance
+from calls.providers.carriers.telnyx import simulated
 from calls.providers.registry import Credentials, first_recogniser
 from calls.simulator import script as scripts
 from calls.simulator.answers import answered, is_reply
@@ -31,6 +32,9 @@ from calls.simulator.browser import BrowserStream
 from calls.simulator.conversation import Conversation
 from calls.simulator.line import Quality
 from calls.simulator.screen import Screen
+from calls.simulator.telnyx import TelnyxCloud
+from calls.simulator.telnyx_call import NotAnswered, ring
+from calls.simulator.telnyx_stream import TelnyxStream
 from calls.simulator.twilio import Account, TwilioStream
 from calls.simulator.witness import (
     LANGUAGE_NAMES,
@@ -47,14 +51,14 @@ INCOMING_CALL = "/api/v1/twilio/incoming-call"
 CALLER = "+14155550100"
 
 
-Stream: TypeAlias = TwilioStream | BrowserStream
+Stream: TypeAlias = TwilioStream | TelnyxStream | BrowserStream
 
 USAGE = "make call [VARIABLE=value ...]  or  manage.py simulate_call [options]"
 EPILOG = """\
 examples:
   make call                               an agent who is understood without a key
   make call AGENT=Grace                   --agent
-  make call CARRIER=browser               --carrier
+  make call CARRIER=telnyx                --carrier
   make call SCRIPT=reserva                --script, and with it the language
   make call BARGE_IN=1                    --barge-in
   make call LOSS=5 JITTER=60              --packet-loss and --jitter
@@ -104,9 +108,10 @@ class Command(BaseCommand):
             "script's language)")  # fmt: skip
         add(
             "--carrier",
-            choices=("twilio", "browser"),
+            choices=("twilio", "telnyx", "browser"),
             default="twilio",
-            help="telephone through Twilio's protocol (default), or call as a web page does",
+            help="telephone through Twilio's protocol (default) or Telnyx's, or call as a web "
+            "page does",
         )
         add("--language", choices=sorted(LANGUAGE_NAMES), default="",
             help="what the caller speaks (default: the agent's first language)")  # fmt: skip
@@ -200,11 +205,11 @@ async def telephone(server: str, options: dict[str, Any]) -> str:
     screen = Screen(plain=options["no_color"])
     screen.line(f"Calling {dialled.agent} of {dialled.tenant} through {options['carrier']} "
                 f"at {server}, script {script}")  # fmt: skip
-    stream, key = await _connected(server, dialled, steps, options["carrier"], screen)
     witness = Witness(dialled, Reporter(screen))
-    quality = Quality(options["packet_loss"] / 100, options["jitter"])
-    conversation = Conversation(stream, quality, screen.exchange)
-    await _talk(conversation, witness, steps, key)
+    async with _connected(server, dialled, steps, options["carrier"], screen) as (stream, key):
+        quality = Quality(options["packet_loss"] / 100, options["jitter"])
+        conversation = Conversation(stream, quality, screen.exchange)
+        await _talk(conversation, witness, steps, key)
     reason = witness.call.end_reason if witness.call else ""
     replied = answered(conversation.exchanges, witness.turns)
     gaps = stream.playout.gaps()
@@ -215,15 +220,30 @@ async def telephone(server: str, options: dict[str, Any]) -> str:
     return "" if replied or not conversation.exchanges else why_no_answer(witness.opening)
 
 
+@contextlib.asynccontextmanager
 async def _connected(
     server: str, dialled: Dialled, steps: list[scripts.Step], carrier: str, screen: Screen
-) -> tuple[Stream, dict[str, str]]:
-    """The open line. Raises Unanswered."""
+) -> AsyncIterator[tuple[Stream, dict[str, str]]]:
+    """The open line, with all that the carrier serves until it is closed. Raises Unanswered."""
     spoken = scripts.languages_of(steps)
     language = dialled.language if dialled.language in spoken else min(spoken, default="")
+    async with contextlib.AsyncExitStack() as carriers:
+        yield await _dialled(server, dialled, carrier, screen, language, carriers)
+
+
+async def _dialled(
+    server: str,
+    dialled: Dialled,
+    carrier: str,
+    screen: Screen,
+    language: str,
+    carriers: contextlib.AsyncExitStack,
+) -> tuple[Stream, dict[str, str]]:
     try:
         if carrier == "twilio":
             return await by_twilio(server, dialled, screen)
+        if carrier == "telnyx":
+            return await by_telnyx(server, dialled, screen, carriers)
         return await by_browser(server, dialled, screen, language)
     except (httpx.TransportError, OSError) as error:
         raise Unanswered(
@@ -320,6 +340,35 @@ async def by_twilio(
     return stream, {"carrier_id": form["CallSid"]}
 
 
+async def by_telnyx(
+    server: str, dialled: Dialled, screen: Screen, carriers: contextlib.AsyncExitStack
+) -> tuple[TelnyxStream, dict[str, str]]:
+    """Be the simulated Telnyx that the server has an account at, and call through it."""
+    if settings.TELNYX_API_KEY:
+        raise Unanswered(
+            "this installation has an account at the real Telnyx: unset TELNYX_API_KEY, or call "
+            "the number with a telephone"
+        )
+    cloud = TelnyxCloud(
+        server,
+        key=simulated.API_KEY,
+        connection_id=simulated.CONNECTION_ID,
+        private_key=simulated.private_key_of(settings.SECRET_KEY),
+    )
+    try:
+        await carriers.enter_async_context(cloud.running(simulated.PORT))
+    except OSError:
+        raise Unanswered(
+            f"port {simulated.PORT} is taken: another simulated Telnyx runs on this machine"
+        ) from None
+    try:
+        leg, stream = await ring(cloud, to=dialled.number, caller=CALLER)
+    except NotAnswered as error:
+        raise Unanswered(f"{server}: {error}") from None
+    screen.line(f"From {CALLER} to {dialled.number}, answered by Call Control")
+    return stream, {"carrier_id": leg.id}
+
+
 async def by_browser(
     server: str, dialled: Dialled, screen: Screen, language: str
 ) -> tuple[BrowserStream, dict[str, str]]:
@@ -336,9 +385,12 @@ async def by_browser(
 def save(path: Path, stream: Stream, since: float) -> None:
     """Write what the caller heard as WAV."""
     sound = stream.playout.heard(since, stream.clock())
-    pcm = mulaw_decode(sound) if isinstance(stream, TwilioStream) else sound
+    if isinstance(stream, TwilioStream):
+        sound = mulaw_decode(sound)
+    elif isinstance(stream, TelnyxStream):
+        sound = stream.speaks.decode(sound)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(stream.sample_rate)
-        file.writeframes(pcm)
+        file.writeframes(sound)
