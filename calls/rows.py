@@ -40,11 +40,15 @@ class TurnRow:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The end of a call on its way to `Call`; `stream` is which of its streams has ended."""
+    """The end of a call on its way to `Call`; `stream` is which of its streams has ended.
+
+    With a `briefing` whoever gets the caller hears it first, and may decline.
+    """
 
     reason: str
     ended_at: datetime
     transfer_to: str = ""
+    briefing: str = ""
     stream: int | None = None
     providers: Mapping[str, str] = field(default_factory=dict)
 

@@ -25,7 +25,8 @@ from agents.selectors import agent_by_slug, published_version
 from calls.adapters import LaterRecorder, LaterStore, MindBrain, NoRecorder
 from calls.feed import PageFeed
 from calls.live import live
-from calls.models import Call, Recording
+from calls.models import Call, Direction, Recording
+from calls.pickups import pickups
 from calls.providers.carriers.stream import CallMedia
 from calls.providers.stt.browser import BrowserRecogniser
 from calls.providers.tts.cache import prepare, recall
@@ -118,6 +119,8 @@ class StoredCall:
         self._session = self._build(
             setup, media, recorder, voices, since=past.since, history=past.said
         )
+        if self._call.direction == Direction.OUTBOUND and not past.since:
+            pickups.watch(self._store.call, self._machine_answered)
         if self._page is not None:
             await self._page.ready(
                 {
@@ -127,6 +130,11 @@ class StoredCall:
                 }
             )
         return self._session
+
+    def _machine_answered(self, may_speak: bool) -> None:
+        """The carrier says that no person picked up."""
+        if self._session is not None:
+            self._session.machine_answered(may_speak=may_speak)
 
     def page_heard(self, text: str, final: bool) -> None:
         """The page's recogniser understood this; nobody's business where it is not used."""
@@ -265,14 +273,16 @@ class StoredCall:
     def close(self, reason: str, media: CallMedia) -> None:
         """Put the end into the store; what was wrong with the media comes before it."""
         self._reason = reason
+        pickups.forget(self._call.pk)
         self._tell_of(media)
         outcome = self._session.outcome if self._session is not None else None
-        target = outcome.target if isinstance(outcome, Transfer) else ""
+        transfer = outcome if isinstance(outcome, Transfer) else Transfer("")
         self._store.close(
             Closing(
                 reason=reason,
                 ended_at=timezone.now(),
-                transfer_to=self._transfers.get(target, ""),
+                transfer_to=self._transfers.get(transfer.target, ""),
+                briefing=transfer.briefing if transfer.warm else "",
                 providers=self._providers,
                 stream=self._call.streams or None,
             )

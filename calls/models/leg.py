@@ -82,6 +82,9 @@ class Leg(TenantModel):
     picked_up = models.CharField(
         _("picked up by"), max_length=16, choices=PickedUp.choices, blank=True
     )
+    may_speak = models.BooleanField(
+        _("it has beeped"), default=False, help_text=_("A message may be left on the machine")
+    )
 
     class Meta(TenantModel.Meta):
         verbose_name = _("leg")

@@ -64,7 +64,12 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
         updated_at=timezone.now(),
     )
     if closed:
-        legs_let_go(call_id=call_id, reason=reason, transfer_to=closing.transfer_to)
+        legs_let_go(
+            call_id=call_id,
+            reason=reason,
+            transfer_to=closing.transfer_to,
+            briefing=closing.briefing,
+        )
         finalise_on_commit([call_id])
     return bool(closed)
 

@@ -34,7 +34,7 @@ from calls.services.carrier_recordings import recording_expect
 from calls.services.commands import command_give
 from calls.services.intake import REFUSALS, Ring, call_announce
 from calls.services.legs import caller_take_back, leg_follow, leg_open
-from calls.services.parting import VOICEMAIL, leg_say
+from calls.services.parting import VOICEMAIL, leaves_messages, leg_say
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _incoming(signals: Sequence[Signal]) -> Ringing | None:
 def _react(leg: Leg, signal: Signal) -> None:
     match signal:
         case Detected(answerer=Answerer.MACHINE | Answerer.FAX):
-            _hang_up_on_machine(leg)
+            _machine_picked_up(leg, signal.answerer)
         case StreamStopped() if signal.failure:
             _open_stream_again(leg)
         case HandoverEnded(reached=False):
@@ -190,8 +190,11 @@ def _react(leg: Leg, signal: Signal) -> None:
             recording_expect(call=leg.call, recording_id=signal.recording_id, url=signal.url)
 
 
-def _hang_up_on_machine(leg: Leg) -> None:
-    if leg.role == Leg.Role.CUSTOMER and leg.direction == Direction.OUTBOUND:
+def _machine_picked_up(leg: Leg, answerer: Answerer) -> None:
+    """Hang up, unless the agent leaves messages: then its conversation knows what to do."""
+    if leg.role != Leg.Role.CUSTOMER or leg.direction != Direction.OUTBOUND:
+        return
+    if answerer == Answerer.FAX or not leaves_messages(leg.call):
         command_give(leg=leg, kind=Command.Kind.HANG_UP, reason=VOICEMAIL)
 
 

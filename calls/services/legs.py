@@ -77,6 +77,7 @@ def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:
     leg.cause = seen.cause.value if seen.cause is not None else ""
     leg.detail = seen.detail[:200]
     leg.picked_up = seen.answerer.value if seen.answerer is not None else ""
+    leg.may_speak = seen.may_speak
     leg.save()
     if leg.state == Leg.State.ENDED and was != leg.state and leg.role == Leg.Role.CUSTOMER:
         _customer_gone(leg, seen)

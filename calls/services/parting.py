@@ -7,7 +7,9 @@ up, hand over to a person, or say sorry first. A carrier that `answers_inline` a
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
+from agents.profiles import Channel
 from calls import spoken
 from calls.models import Call, Command, Leg, State
 from calls.providers.carriers.registry import answers_inline
@@ -69,19 +71,27 @@ def reason_known_better(*, call_id: int, reason: str) -> str:
     return str(reason)
 
 
+def leaves_messages(call: Call) -> bool:
+    """Whether a machine that answers this call is left a message."""
+    if call.version is None:
+        return False
+    profile = call.version.profile(cast(Channel, call.channel))
+    return bool(profile.advanced.voicemail == "leave_message")
+
+
 def _ended_as_voicemail(call_id: int) -> bool:
     return Command.objects.filter(
         leg__call_id=call_id, kind=Command.Kind.HANG_UP, reason=VOICEMAIL
     ).exists()
 
 
-def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "") -> None:
+def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "", briefing: str = "") -> None:
     """The conversation is over: order what has to become of the customer's connection."""
     leg = customer_leg(call_id)
     if leg is None:
         return
     if reason == EndReason.TRANSFERRED and transfer_to:
-        leg_hand_over(leg=leg, to_number=transfer_to)
+        leg_hand_over(leg=leg, to_number=transfer_to, briefing=briefing)
     elif reason in CUT_OFF and leg.state == Leg.State.ANSWERED:
         leg_say(leg=leg, line=spoken.CUT_OFF, reason=str(reason))
     else:
@@ -89,13 +99,16 @@ def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "") -> None:
 
 
 def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
-    """Hand the caller to a person; with a briefing that one hears first whom they get."""
+    """Hand the caller to a person; with a briefing that one hears first whom they get.
+
+    Each stream ends with one hand-over at most: a caller who comes back may ask for it again.
+    """
     call = leg.call
     ours = call.to_number if leg.direction == "inbound" else call.from_number
     command_give(
         leg=leg,
         kind=Command.Kind.HAND_OVER,
-        reason=f"to {to_number}",
+        reason=f"stream {call.streams} to {to_number}",
         arguments={
             "to_number": to_number,
             "caller_id": ours,

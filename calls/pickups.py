@@ -1,0 +1,101 @@
+"""Who picked up the calls that we placed: what a carrier tells reaches the conversation.
+
+Carriers tell a webhook, which runs in any process; the conversation runs in one. What was told
+is on the leg's row. Each process looks there for all its fresh outbound calls at once, for as
+long as it is not known who or what answered them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from calls.models import Leg
+from calls.rows import CallRef
+from tenants.db import run_in_tenant
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.4
+GIVE_UP_AFTER = 75.0  # longer than any mailbox talks before its beep
+
+Tell = Callable[[bool], None]
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A call of which it is not known yet who answered, or whose machine has not beeped."""
+
+    call: CallRef
+    tell: Tell
+    until: float
+    told: bool = False
+
+
+class Pickups:
+    """The process's one look at who answered. Runs while there are calls to look after."""
+
+    def __init__(self, *, every: float = LOOK_EVERY, give_up_after: float = GIVE_UP_AFTER) -> None:
+        self._every, self._give_up_after = every, give_up_after
+        self._watched: dict[int, _Watched] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self, call: CallRef, tell: Tell) -> None:
+        """Say so when a machine answered: with whether it may be spoken to, and again if later."""
+        self._watched[call.id] = _Watched(call, tell, time.monotonic() + self._give_up_after)
+        running = self._task is not None and not self._task.done()
+        if not running or self._task.get_loop() is not asyncio.get_running_loop():  # type: ignore[union-attr]
+            self._task = asyncio.create_task(self._run(), name="calls.pickups")
+
+    def forget(self, call_id: int) -> None:
+        """The call is over. One that was never watched is no matter."""
+        self._watched.pop(call_id, None)
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    async def _run(self) -> None:
+        while self._watched:
+            await asyncio.sleep(self._every)
+            tenants: defaultdict[int, list[int]] = defaultdict(list)
+            for watched in self._watched.values():
+                tenants[watched.call.tenant_id].append(watched.call.id)
+            await asyncio.gather(*(self._look(tenant, ids) for tenant, ids in tenants.items()))
+            now = time.monotonic()
+            for call_id, watched in list(self._watched.items()):
+                if watched.until <= now:
+                    self.forget(call_id)
+
+    async def _look(self, tenant_id: int, call_ids: Sequence[int]) -> None:
+        try:
+            found = await run_in_tenant(tenant_id, picked_up, call_ids)
+        except Exception:
+            log.exception("who picked up %d calls cannot be looked up now", len(call_ids))
+            return
+        for call_id, (answerer, may_speak) in found.items():
+            self._found(call_id, answerer, may_speak)
+
+    def _found(self, call_id: int, answerer: str, may_speak: bool) -> None:
+        watched = self._watched.get(call_id)
+        if watched is None or answerer == Leg.PickedUp.UNKNOWN:
+            return
+        is_machine = answerer == Leg.PickedUp.MACHINE
+        if is_machine and (may_speak or not watched.told):
+            watched.told = True
+            watched.tell(may_speak)
+        if may_speak or not is_machine:
+            self.forget(call_id)
+
+
+def picked_up(call_ids: Sequence[int]) -> Mapping[int, tuple[str, bool]]:
+    """What is known of who answered these calls of the current tenant, and whether it beeped."""
+    legs = Leg.objects.filter(call_id__in=call_ids, role=Leg.Role.CUSTOMER).exclude(picked_up="")
+    rows = legs.values_list("call_id", "picked_up", "may_speak")
+    return {call_id: (answerer, may_speak) for call_id, answerer, may_speak in rows}
+
+
+pickups = Pickups()
