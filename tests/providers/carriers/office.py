@@ -13,23 +13,44 @@ import uvicorn
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.signals import Event, Signal
 from calls.providers.carriers.stream import CallMedia
-from calls.voice.ports import MediaEvent
 
 
-class Office(ABC):
+class Witness:
+    """Keeps all that a carrier's adapter tells: signals of legs, and events of their media."""
+
+    def __init__(self) -> None:
+        self.signals: list[Signal] = []
+        self.media: list[CallMedia] = []
+        self.events: list[Any] = []
+
+    async def until(self, found: Any, seconds: float = 5.0) -> Any:
+        """What `found` gives, once it gives something."""
+        async with asyncio.timeout(seconds):
+            while not (value := found()):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        return value
+
+    async def told(self, kind: type[Signal], leg: str = "") -> Any:
+        """The first signal of a kind, once it is there."""
+        return await self.until(
+            lambda: next(
+                (s for s in self.signals if isinstance(s, kind) and leg in ("", s.leg)), None
+            )
+        )
+
+
+class Office(Witness, ABC):
     """Takes webhooks, keeps what they say once, and keeps the media of its calls.
 
-    `starts` are the streams' start messages, `events` what all of them brought.
+    `starts` are the streams' start messages.
     """
 
     content_type: ClassVar[bytes] = b"application/json"
 
     def __init__(self) -> None:
+        super().__init__()
         self.url = ""
-        self.signals: list[Signal] = []
         self.starts: list[Any] = []
-        self.media: list[CallMedia] = []
-        self.events: list[MediaEvent] = []
         self.fail_webhooks = 0
         self.answers = True
         self.seen: set[str] = set()
@@ -77,28 +98,15 @@ class Office(ABC):
     def is_new(self, event: Event) -> bool:
         """Whether an event comes for the first time."""
         key = f"event {event.event_id}"
-        fresh, _ = key not in self.seen, self.seen.add(key)
-        return fresh
+        if key in self.seen:
+            return False
+        self.seen.add(key)
+        return True
 
     def target(self, token: str, signals_url: str = "") -> StreamTarget:
         """Where a call's sound is to be brought."""
         url = self.url.replace("http", "ws") + "/media"
         return StreamTarget(url, {"token": token}, signals_url=signals_url)
-
-    async def until(self, found: Any, seconds: float = 5.0) -> Any:
-        """What `found` gives, once it gives something."""
-        async with asyncio.timeout(seconds):
-            while not (value := found()):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-        return value
-
-    async def told(self, kind: type[Signal], leg: str = "") -> Any:
-        """The first signal of a kind, once it is there."""
-        return await self.until(
-            lambda: next(
-                (s for s in self.signals if isinstance(s, kind) and leg in ("", s.leg)), None
-            )
-        )
 
 
 @contextlib.asynccontextmanager
