@@ -106,8 +106,14 @@ TEST_CALL: dict[str, Any] = {
         "recogniser": _("Recognition"),
         "voice": _("Voice"),
         "model": _("Model"),
+        "transport": _("Sound"),
         "call": _("Call"),
     },
+    "transports": {
+        "webrtc": _("over WebRTC"),
+        "websocket": _("over the WebSocket"),
+    },
+    "reconnecting": _("The connection broke off; connecting again…"),
     "reasons": END_REASONS,
     "problems": PROBLEMS,
 }

@@ -66,6 +66,9 @@ const MEDIA_PROBLEMS = {
   NotAllowedError: "permission_denied", SecurityError: "permission_denied",
   NotReadableError: "microphone_busy", AbortError: "microphone_busy",
 };
+// A page that was cut off from its call comes back to it, for as long as the server keeps it.
+const RESUME_MS = 15000;
+const RETRY_MS = 1000;
 const CLOSE_PROBLEMS = { 4401: "not_allowed", 4404: "no_agent", 4429: "busy" };
 
 // Recognition that ends with one of these will not work in this browser, now or later; Chromium
@@ -135,6 +138,10 @@ class Call {
     this.startedAt = null;
     this.partial = { caller: null, agent: null };
     this.recognition = null;
+    this.transport = "websocket";
+    this.resumeToken = null;
+    this.cutOffAt = null;
+    this.connection = null;
     this.socket = this.openSocket();
     this.timer = setInterval(() => this.tick(), 250);
     audio.capture.port.onmessage = ({ data }) => this.captured(data);
@@ -148,17 +155,47 @@ class Call {
   openSocket() {
     const url = new URL(page.dataset.socket, window.location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("agent", view.agent.value);
-    url.searchParams.set("language", view.language.value);
+    if (this.resumeToken) {
+      url.searchParams.set("resume", this.resumeToken);
+    } else {
+      url.searchParams.set("agent", view.agent.value);
+      url.searchParams.set("language", view.language.value);
+    }
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.send({
-      type: "start", sample_rate: 16000,
-      speech_recognition: Boolean(Recognition),
-    });
+    socket.onopen = () => (this.resumeToken ? this.resumed() : this.begin());
     socket.onmessage = ({ data }) => this.received(data);
     socket.onclose = ({ code }) => this.closed(code);
     return socket;
+  }
+
+  async begin() {
+    await this.connect();
+    this.send({
+      type: "start", sample_rate: 16000, transport: this.transport,
+      speech_recognition: Boolean(Recognition),
+    });
+  }
+
+  // Sound goes over WebRTC where that works, else over the socket.
+  async connect() {
+    if (!window.RTCPeerConnection) return;
+    const { Connection } = await import(page.dataset.webrtc);
+    this.connection = new Connection(
+      this.stream, (message) => this.send(message), () => addLine("note", texts.reconnecting),
+    );
+    try {
+      await this.connection.connect();
+      this.transport = "webrtc";
+    } catch (error) {
+      console.info(`No WebRTC: ${error.message}`);
+    }
+    if (this.ended || this.transport === "websocket") this.connection.close();
+  }
+
+  resumed() {
+    this.cutOffAt = null;
+    if (!this.connection.connected) this.connection.reconnect();
   }
 
   send(message) {
@@ -167,7 +204,7 @@ class Call {
 
   captured({ pcm, level }) {
     showLevel(Math.min(100, Math.round(Math.sqrt(level) * 160)));
-    if (this.ready && this.socket.readyState === WebSocket.OPEN) this.socket.send(pcm);
+    if (this.transport === "websocket" && this.ready && this.socket.readyState === WebSocket.OPEN) this.socket.send(pcm);
   }
 
   received(data) {
@@ -176,6 +213,7 @@ class Call {
       return;
     }
     const message = JSON.parse(data);
+    if (this.connection) this.connection.received(message);
     const handler = this[`on_${message.type}`];
     if (handler) handler.call(this, message);
   }
@@ -183,10 +221,12 @@ class Call {
   on_ready({ call: id, providers }) {
     this.ready = true;
     this.startedAt = performance.now();
-    showFacts({ ...providers, call: id });
+    showFacts({ ...providers, transport: texts.transports[this.transport], call: id });
     showNotice(providers.recogniser);
     if (providers.recogniser === "browser") this.recognise();
   }
+
+  on_resume({ token }) { this.resumeToken = token; }
 
   on_mark({ name }) { this.audio.playout.port.postMessage({ mark: name }); }
 
@@ -239,10 +279,19 @@ class Call {
 
   closed(code) {
     if (this.ended) return;
+    if (this.resumeToken && this.resume(code)) return;
     if (!this.refused) {  // else the server has said in words why it closes
       showProblem(CLOSE_PROBLEMS[code] || (this.ready ? "server_gone" : "no_connection"));
     }
     this.finish();
+  }
+
+  // Try to come back to a call whose socket was cut; false where there is nothing to come back to.
+  resume(code) {
+    this.cutOffAt = this.cutOffAt || performance.now();
+    if (code >= 4000 || performance.now() - this.cutOffAt > RESUME_MS) return false;
+    setTimeout(() => { if (!this.ended) this.socket = this.openSocket(); }, RETRY_MS);
+    return true;
   }
 
   recognise() {
@@ -287,6 +336,7 @@ class Call {
     if (this.recognition) this.recognition.stop();
     this.stream.getTracks().forEach((track) => track.stop());
     this.audio.context.close();
+    if (this.connection) this.connection.close();
     if (this.socket.readyState <= WebSocket.OPEN) this.socket.close();
     if (call === this) { call = null; setIdle(); }
   }

@@ -7,6 +7,10 @@ if (navigator.mediaDevices) {
   navigator.mediaDevices.getUserMedia = async () => {
     context = new AudioContext();
     target = context.createMediaStreamDestination();
+    // A microphone is never without sound, if it is only silence.
+    const silence = new ConstantSourceNode(context, { offset: 0 });
+    silence.connect(target);
+    silence.start();
     return target.stream;
   };
 

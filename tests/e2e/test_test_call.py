@@ -14,6 +14,30 @@ from tests.e2e.conftest import picture, problems_of, say
 OpenPage = Callable[..., Page]
 MS = re.compile(r"(\d+)\sms")
 
+NO_WEBRTC = "delete window.RTCPeerConnection;"
+# Keeps the page's connections, and what it hears of them.
+CONNECTIONS = """
+window.peers = [];
+const Peer = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Peer {
+  constructor(...options) { super(...options); window.peers.push(this); }
+};
+window.heard = async () => {
+  let energy = 0;
+  for (const peer of window.peers) {
+    (await peer.getStats()).forEach((each) => { energy += each.totalAudioEnergy || 0; });
+  }
+  return energy;
+};
+"""
+NETWORK_CHANGES = """async () => {
+    window.dispatchEvent(new Event("online"));
+    const states = () => window.peers.map((each) => each.connectionState).join();
+    for (let i = 0; i < 500 && states() !== "closed,connected"; i += 1) {
+        await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+    return states();
+}"""
 NO_RECOGNITION = "delete window.SpeechRecognition; delete window.webkitSpeechRecognition;"
 # The page as it is for a Spanish agent that speaks English too.
 SECOND_LANGUAGE = """
@@ -70,6 +94,10 @@ def get_through(page: Page, language: str = "en") -> None:
     expect(at(page, "state")).to_have_attribute("data-state", "speaking")
 
 
+def fact(page: Page, name: str) -> Locator:
+    return at(page, "facts").locator(f'dt:text-is("{name}") + dd')
+
+
 def hang_up(page: Page) -> None:
     page.click('[data-at="hang-up"]')
     expect(at(page, "start")).to_be_visible()
@@ -86,8 +114,12 @@ def test_a_member_talks_to_the_english_agent_and_finds_the_call_stored(
     open_page: OpenPage,
 ) -> None:
     page = open_page("/test-call/")
+    page.add_init_script(CONNECTIONS)
+    page.reload()
     expect(at(page, "notice")).to_be_visible()
     call(page)
+    expect(fact(page, "Sound")).to_have_text("over WebRTC")
+    assert page.evaluate("heard()") > 0
     say(page, "opening-hours")
     expect(lines(page, "caller").last).to_contain_text("opening")
     answer = lines(page, "agent").nth(1)
@@ -222,8 +254,15 @@ def test_recognition_that_the_browser_cannot_do_is_told(open_page: OpenPage) -> 
     hang_up(page)
 
 
+@pytest.mark.parametrize(
+    ("script", "sound"), [("", "over WebRTC"), (NO_WEBRTC, "over the WebSocket")]
+)
 def test_the_machines_own_microphone_is_heard(
-    open_page: OpenPage, launched: Callable[..., Browser], recording: Callable[..., Path]
+    open_page: OpenPage,
+    launched: Callable[..., Browser],
+    recording: Callable[..., Path],
+    script: str,
+    sound: str,
 ) -> None:
     speech = recording(*["opening-hours", 1.0] * 20)
     own = launched(
@@ -232,8 +271,11 @@ def test_the_machines_own_microphone_is_heard(
         f"--use-file-for-fake-audio-capture={speech}",
     )
     page = open_page("/test-call/", on=own)
+    page.add_init_script(script)
+    page.reload()
     choose(page, "en")
     page.click('[data-at="start"]')
+    expect(fact(page, "Sound")).to_have_text(sound)
     expect(at(page, "caller")).to_have_attribute("data-state", "speaking")
     expect(at(page, "meter")).not_to_have_attribute("aria-valuenow", "0")
     # The fake device starts anywhere in its recording, so that the first words may be cut off.
@@ -263,6 +305,8 @@ def test_a_microphone_that_cannot_be_used_is_named_with_what_to_do(
 
 def test_a_server_that_goes_away_is_told_and_the_page_can_call_again(open_page: OpenPage) -> None:
     page = open_page("/test-call/")
+    page.add_init_script(NO_WEBRTC)
+    page.reload()
     page.route_web_socket(re.compile("media-stream"), _cut_after_ready)
     choose(page, "en")
     page.click('[data-at="start"]')
@@ -287,6 +331,26 @@ def _cut_after_ready(socket: WebSocketRoute) -> None:
 
     server.on_message(to_page)
     socket.on_message(to_server)
+
+
+def test_a_page_whose_network_changes_goes_on_with_its_call(open_page: OpenPage) -> None:
+    page = open_page("/test-call/")
+    page.add_init_script(CONNECTIONS)
+    page.reload()
+    routes: list[tuple[WebSocketRoute, WebSocketRoute]] = []
+    page.route_web_socket(
+        re.compile("media-stream"), lambda own: routes.append((own, own.connect_to_server()))
+    )
+    call(page)
+    own, server = routes[0]
+    server.close(code=3001)
+    own.close(code=3001)
+    with page.expect_websocket(lambda socket: "resume=" in socket.url):
+        pass
+    assert page.evaluate(NETWORK_CHANGES) == "closed,connected"
+    say(page, "opening-hours")
+    expect(lines(page, "agent").nth(1)).to_contain_text("eight in the morning")
+    hang_up(page)
 
 
 @pytest.mark.parametrize(
