@@ -20,7 +20,7 @@ from django.core.management.base import (
     CommandParser,
     DjangoHelpFormatter,
 )
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from calls.carrier_auth import twilio_auth_token
 from calls.models import Utterance
@@ -59,6 +59,7 @@ examples:
   make call                               an agent who is understood without a key
   make call AGENT=Grace                   --agent
   make call CARRIER=telnyx                --carrier
+  make call CARRIER=webrtc                as a page, over WebRTC
   make call SCRIPT=reserva                --script, and with it the language
   make call BARGE_IN=1                    --barge-in
   make call LOSS=5 JITTER=60              --packet-loss and --jitter
@@ -108,10 +109,10 @@ class Command(BaseCommand):
             "script's language)")  # fmt: skip
         add(
             "--carrier",
-            choices=("twilio", "telnyx", "browser"),
+            choices=("twilio", "telnyx", "browser", "webrtc"),
             default="twilio",
             help="telephone through Twilio's protocol (default) or Telnyx's, or call as a web "
-            "page does",
+            "page does, over its socket or over WebRTC",
         )
         add("--language", choices=sorted(LANGUAGE_NAMES), default="",
             help="what the caller speaks (default: the agent's first language)")  # fmt: skip
@@ -244,7 +245,8 @@ async def _dialled(
             return await by_twilio(server, dialled, screen)
         if carrier == "telnyx":
             return await by_telnyx(server, dialled, screen, carriers)
-        return await by_browser(server, dialled, screen, language)
+        over_webrtc = carrier == "webrtc"
+        return await by_browser(server, dialled, screen, language, over_webrtc=over_webrtc)
     except (httpx.TransportError, OSError) as error:
         raise Unanswered(
             f"{server} cannot be reached ({error or type(error).__name__}): is `make run` running "
@@ -370,15 +372,21 @@ async def by_telnyx(
 
 
 async def by_browser(
-    server: str, dialled: Dialled, screen: Screen, language: str
+    server: str, dialled: Dialled, screen: Screen, language: str, *, over_webrtc: bool
 ) -> tuple[BrowserStream, dict[str, str]]:
-    """Open a page's socket with a widget token."""
+    """Open a page's socket with a widget token. Raises Unanswered."""
+    from calls.simulator.webrtc import NotConnected, WebRtcStream  # slow: only who calls needs it
+
+    kind = WebRtcStream if over_webrtc else BrowserStream
     token = widget_token(uuid.UUID(dialled.agent_id))
-    stream = await BrowserStream.open(
-        server, agent=dialled.agent_id, token=token, language=language
-    )
-    await stream.start()
-    screen.line("Connected as a web page with a widget's token")
+    stream = await kind.open(server, agent=dialled.agent_id, token=token, language=language)
+    try:
+        await stream.start()
+    except (NotConnected, TimeoutError, ConnectionClosed) as error:
+        await stream.stop()
+        raise Unanswered(f"{server} takes no call over WebRTC: {error}") from None
+    how = "over WebRTC" if over_webrtc else "over its socket"
+    screen.line(f"Connected as a web page with a widget's token, {how}")
     return stream, {"public_id": str(read_widget_token(token).call)}
 
 
