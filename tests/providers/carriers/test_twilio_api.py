@@ -28,6 +28,7 @@ from calls.providers.carriers.port import (
     Unsupported,
 )
 from calls.providers.carriers.signals import MessageKind
+from calls.providers.carriers.steps import Step
 from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
 from calls.providers.carriers.twilio.client import NotFound, TwilioClient
 from calls.providers.carriers.twilio.recordings import Recordings
@@ -182,6 +183,23 @@ async def test_what_twilio_cannot_do_by_command_says_so(desk):
     ):
         with pytest.raises(Unsupported):
             await asked
+
+
+async def test_step_that_nobody_knows_is_refused(desk):
+    about = {"caller": "CA1", "handover": "h", "back": HOOKS}
+    with pytest.raises(Unsupported, match="no step"):
+        await desk.api.take(Step("CA2", "dance", about, COMMAND))
+
+
+@pytest.mark.parametrize("person_is_there", [True, False])
+async def test_person_who_left_meanwhile_does_not_leave_the_caller_alone(desk, person_is_there):
+    caller, person = desk.live_leg(), desk.live_leg()
+    if not person_is_there:
+        await desk.cloud.end(person, "completed")
+    about = {"caller": caller.sid, "handover": "h", "back": HOOKS}
+    await desk.api.take(Step(person.sid, "join", about, COMMAND))
+    documents = [twiml_in(form)[0].tag for form in desk.forms if "Twiml" in form]
+    assert documents == (["Dial"] if person_is_there else ["Dial", "Redirect"])
 
 
 # --- legs that are over ----------------------------------------------------------------------

@@ -256,9 +256,7 @@ def test_the_key_decides_and_is_told_once() -> None:
     assert isinstance(bridged, Bridged)
     assert (bridged.leg, bridged.other_leg) == (ABOUT["caller"], CALL["CallSid"])
     (join,) = steps(yes)
-    assert (join.leg, join.action, join.arguments["person"]) == (
-        ABOUT["caller"], "join", CALL["CallSid"],
-    )  # fmt: skip
+    assert (join.leg, join.action, join.arguments) == (CALL["CallSid"], "join", ABOUT)
     assert "<Conference" in answer(yes)
     assert steps(of_person(Kind.PERSON_KEY, Digits="1")) == (join,)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -145,27 +145,23 @@ class TwilioApi:
 
     async def take(self, step: Step) -> None:
         """Do what a callback called for (`transfer.steps`)."""
-        about = {
-            "caller": step.leg,
-            "handover": step.arguments["handover"],
-            "back": step.arguments["back"],
-            "stage": Stage.JOINED.value,
-        }
+        about = {**step.arguments, "stage": Stage.JOINED.value}
         if step.action == transfer.JOIN:
             await self._join(step, about)
+        elif step.action == transfer.ASK:
+            await self._ask_about(about)
         else:
-            await self._ask_about(step, about)
+            raise Unsupported(NAME, f"there is no step {step.action!r}")
 
     async def _join(self, step: Step, about: dict[str, str]) -> None:
         """Bring the caller to the person. If that fails the person is let go, and tells why.
 
         Only once the caller has come does the end of the person's leg mean a talk that is over.
         """
-        person = step.arguments["person"]
-        room = transfer.room(about["handover"])
-        action_url = address(about["back"], Kind.AFTER_DIAL, **about)
+        person, room = step.leg, transfer.room(about["handover"])
+        document = twiml.join_caller(room, action_url=_after_dial(about))
         try:
-            await self._instruct(step.leg, twiml.join_caller(room, action_url=action_url))
+            await self._instruct(about["caller"], document)
         except ProviderError as error:
             await self.hang_up(person, step.command_id)
             if not isinstance(error, LegGone):
@@ -175,14 +171,12 @@ class TwilioApi:
         try:
             await self._change(person, {"StatusCallback": joined}, repeatable=True)
         except LegGone:
-            await self._ask_about(step, about)
+            await self._ask_about(about)
 
-    async def _ask_about(self, step: Step, about: dict[str, str]) -> None:
+    async def _ask_about(self, about: dict[str, str]) -> None:
         """The person has left: a caller who still waits in the room must not do so for ever."""
         try:
-            await self._instruct(
-                step.leg, twiml.ask(address(about["back"], Kind.AFTER_DIAL, **about))
-            )
+            await self._instruct(about["caller"], twiml.ask(_after_dial(about)))
         except LegGone:
             return
 
@@ -252,6 +246,10 @@ def _leg(to_number: str, from_number: str, ring_seconds: int) -> dict[str, str |
     least, most = _RING_SECONDS
     ring = min(max(ring_seconds, least), most)
     return {"To": to_number, "From": from_number, "Timeout": str(ring)}
+
+
+def _after_dial(about: Mapping[str, str]) -> str:
+    return address(about["back"], Kind.AFTER_DIAL, **about)
 
 
 def _told(status_url: str) -> dict[str, str | Sequence[str]]:

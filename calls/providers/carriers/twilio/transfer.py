@@ -21,6 +21,7 @@ from calls.providers.carriers.twilio import twiml
 from calls.providers.carriers.twilio.events import ACCEPT_KEY, ENDED_STATUSES, Kind, Stage
 
 JOIN, ASK = "join", "ask"
+_CARRIED = ("caller", "handover", "back")
 
 
 def about(handover: Handover) -> dict[str, str]:
@@ -33,17 +34,17 @@ def about(handover: Handover) -> dict[str, str]:
 
 
 def steps(told: Event) -> tuple[Step, ...]:
-    """The commands that a callback calls for by itself.
+    """The commands that a callback calls for by itself, on the leg that they are about.
 
     A person who accepts gets the caller. Once a person who had accepted has left, the caller's
     leg is asked about: it has been already, unless the person left before the caller came.
     """
     said = told.payload
     if told.kind == Kind.PERSON_KEY and accepted(said):
-        return (_step(JOIN, told),)
+        return (_step(JOIN, told, told.leg),)
     has_left = said.get("CallStatus", "") in ENDED_STATUSES
     if told.kind == Kind.PERSON_STATUS and has_left and said.get("stage") == Stage.JOINED:
-        return (_step(ASK, told),)
+        return (_step(ASK, told, said.get("caller", "")),)
     return ()
 
 
@@ -65,11 +66,7 @@ def room(handover: str) -> str:
     return f"handover-{handover}"
 
 
-def _step(action: str, told: Event) -> Step:
-    arguments = {
-        "person": told.leg,
-        "handover": told.payload.get("handover", ""),
-        "back": told.payload.get("back", ""),
-    }
+def _step(action: str, told: Event, leg: str) -> Step:
+    arguments = {name: str(told.payload.get(name, "")) for name in _CARRIED}
     command_id = uuid.uuid5(uuid.NAMESPACE_URL, f"{action}/{arguments['handover']}")
-    return Step(told.payload.get("caller", ""), action, arguments, command_id)
+    return Step(leg, action, arguments, command_id)
