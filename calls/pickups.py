@@ -12,6 +12,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from calls.models import Leg
@@ -43,24 +44,31 @@ class Pickups:
         self._every, self._give_up_after = every, give_up_after
         self._watched: dict[int, _Watched] = {}
         self._task: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()  # nobody is watched any more
 
     def watch(self, call: CallRef, tell: Tell) -> None:
         """Say so when a machine answered: with whether it may be spoken to, and again if later."""
         self._watched[call.id] = _Watched(call, tell, time.monotonic() + self._give_up_after)
         running = self._task is not None and not self._task.done()
         if not running or self._task.get_loop() is not asyncio.get_running_loop():  # type: ignore[union-attr]
+            self._over = asyncio.Event()
             self._task = asyncio.create_task(self._run(), name="calls.pickups")
 
     def forget(self, call_id: int) -> None:
         """The call is over. One that was never watched is no matter."""
         self._watched.pop(call_id, None)
+        if not self._watched:
+            self._over.set()
 
     def __len__(self) -> int:
         return len(self._watched)
 
     async def _run(self) -> None:
         while self._watched:
-            await asyncio.sleep(self._every)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._every):
+                    await self._over.wait()
+            self._over.clear()
             tenants: defaultdict[int, list[int]] = defaultdict(list)
             for watched in self._watched.values():
                 tenants[watched.call.tenant_id].append(watched.call.id)

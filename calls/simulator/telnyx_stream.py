@@ -173,7 +173,7 @@ class TelnyxStream:
                     await self._take(json.loads(text))
                 except (ValueError, KeyError, TypeError) as error:
                     await self.complain("100003", "malformed_frame", str(error))
-        self.ended.set()
+        await self._finish()
 
     async def _take(self, message: dict[str, Any]) -> None:
         now, event = self.clock(), str(message.get("event"))
