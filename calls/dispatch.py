@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -74,11 +74,6 @@ async def send(tenant_id: int, command_id: int) -> None:
         )
     else:
         await run_in_tenant(tenant_id, command_done, command_id=order.id)
-
-
-async def send_all(tenant_id: int, command_ids: Iterable[int]) -> None:
-    """Send these, side by side."""
-    await asyncio.gather(*(send(tenant_id, command_id) for command_id in command_ids))
 
 
 async def turn_away(

@@ -81,6 +81,10 @@ class KeyUsedOtherwise(CallNotPlaced):
         super().__init__(text % {"key": f"“{key}”"})
 
 
+class CampaignError(Exception):
+    """A campaign cannot do what was asked of it now."""
+
+
 class FileFaults(Exception):
     """Rows of a file are wrong. `problems` holds (line, reason), every one."""
 

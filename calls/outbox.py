@@ -29,11 +29,11 @@ def post_on_commit(command: Command) -> None:
 
 def post(tenant_id: int, command_id: int) -> None:
     """Send a stored order, from any thread."""
-    from calls.tasks import send_commands
+    from calls.tasks import send_command
 
     home = _home
     if home is None or not home.is_running():
-        send_commands.delay(tenant_id, [command_id])
+        send_command.delay(tenant_id, command_id)
         return
     home.call_soon_threadsafe(_start, tenant_id, command_id)
 

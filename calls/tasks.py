@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 from celery import shared_task
 from django.utils import timezone
@@ -13,6 +12,7 @@ from calls import dispatch, outbox
 from calls.fetching import fetch
 from calls.models import Call
 from calls.services.calls import calls_sweep, calls_without_figures
+from calls.services.campaign_run import campaign_step, campaigns_underway
 from calls.services.carrier_events import legs_waiting, stray_events_forget
 from calls.services.carrier_recordings import recordings_overdue
 from calls.services.carrier_signals import leg_apply
@@ -35,16 +35,32 @@ def finalise_call(_tenant_id: int, call_id: int) -> None:
 
 
 @tenant_task(atomic=False)
-def send_commands(tenant_id: int, command_ids: Sequence[int]) -> None:
-    """Send orders to carriers. Each is claimed first, so twice is as good as once."""
-    asyncio.run(_send(tenant_id, command_ids))
+def send_command(tenant_id: int, command_id: int) -> None:
+    """Send an order to its carrier. It is claimed first, so twice is as good as once."""
+    asyncio.run(_send(tenant_id, command_id))
 
 
-async def _send(tenant_id: int, command_ids: Sequence[int]) -> None:
+async def _send(tenant_id: int, command_id: int) -> None:
     try:
-        await dispatch.send_all(tenant_id, command_ids)
+        await dispatch.send(tenant_id, command_id)
     finally:
         await dispatch.close_all()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def run_campaigns() -> None:
+    """Ask for a step of every campaign that has something to do, in every tenant."""
+    for tenant_id in list(active_tenant_ids()):
+        with tenant_transaction(tenant_id):
+            underway = campaigns_underway()
+        for campaign_id in underway:
+            run_campaign.delay(tenant_id, campaign_id)
+
+
+@tenant_task()
+def run_campaign(_tenant_id: int, campaign_id: int) -> None:
+    """One step of a campaign; what it orders of carriers is sent once that is committed."""
+    campaign_step(campaign_id=campaign_id)
 
 
 @shared_task  # type: ignore[untyped-decorator]

@@ -6,6 +6,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+from calls.api.campaigns import CampaignViewSet
 from calls.api.notes import CallBackViewSet, TakenMessageViewSet
 from calls.api.views import CallViewSet, RecordingView
 from calls.api.widgets import WidgetTokenView
@@ -16,6 +17,7 @@ router = SimpleRouter(use_regex_path=False)
 router.register("calls", CallViewSet, basename="call")
 router.register("taken-messages", TakenMessageViewSet, basename="taken-message")
 router.register("call-backs", CallBackViewSet, basename="call-back")
+router.register("campaigns", CampaignViewSet, basename="campaign")
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

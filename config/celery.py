@@ -24,5 +24,10 @@ app.conf.update(
             "schedule": 5.0,
             "options": {"expires": 5.0},
         },
+        "run-campaigns": {
+            "task": "calls.tasks.run_campaigns",
+            "schedule": 2.0,
+            "options": {"expires": 2.0},
+        },
     },
 )

@@ -24,6 +24,8 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
             "calls.Number": "dialpad",
             "calls.RoutingRule": "alt_route",
             "calls.OpeningHours": "schedule",
+            "calls.Campaign": "campaign",
+            "calls.CampaignContact": "contacts",
             "calls.DoNotCall": "do_not_disturb_on",
             "calls.OutboundSettings": "phone_forwarded",
             "calls.CarrierAccount": "cell_tower",

@@ -16,6 +16,7 @@ class Permission(StrEnum):
 
     CALLS_VIEW = "calls.view"
     CALLS_CONTROL = "calls.control"
+    CAMPAIGNS_MANAGE = "campaigns.manage"
     RECORDINGS_LISTEN = "recordings.listen"
     AGENTS_VIEW = "agents.view"
     AGENTS_TEST = "agents.test"
@@ -34,6 +35,7 @@ class Permission(StrEnum):
 LABELS: dict[Permission, Any] = {
     Permission.CALLS_VIEW: _("See calls and transcripts"),
     Permission.CALLS_CONTROL: _("Place, transfer and end calls"),
+    Permission.CAMPAIGNS_MANAGE: _("Fill, start and stop campaigns"),
     Permission.RECORDINGS_LISTEN: _("Listen to recordings"),
     Permission.AGENTS_VIEW: _("See agents"),
     Permission.AGENTS_TEST: _("Talk to agents in the browser"),
@@ -72,6 +74,7 @@ _MANAGER = (
     _ANALYST
     | _STAFF
     | {
+        Permission.CAMPAIGNS_MANAGE,
         Permission.AGENTS_EDIT,
         Permission.AGENTS_PUBLISH,
         Permission.NUMBERS_MANAGE,

@@ -15,7 +15,7 @@ from typing import Any
 
 from agents.models import Agent
 from calls.carrier_auth import installation_keys
-from calls.models import Call, CallBack, CarrierAccount, Leg, TakenMessage
+from calls.models import Call, CallBack, Campaign, CarrierAccount, Leg, TakenMessage
 from tests.rows import build_row, make_row
 
 CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
@@ -51,6 +51,10 @@ def _call_of_carrier() -> dict[str, Any]:
     return {"call": make_row(Leg, carrier="telnyx").call.public_id}
 
 
+def _campaign() -> dict[str, Any]:
+    return {"public_id": make_row(Campaign).public_id}
+
+
 ROUTES: dict[str, Route] = {
     "health": everyone(200),
     "healthz": everyone(200),
@@ -69,6 +73,17 @@ ROUTES: dict[str, Route] = {
     "api/v1/call-backs/": Route((401, 200, 200, 200, 200)),
     "api/v1/call-backs/<uuid:public_id>/": Route(
         (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(CallBack).public_id}
+    ),
+    "api/v1/campaigns/": Route((401, 200, 200, 200, 200)),
+    "api/v1/campaigns/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_campaign),
+    "api/v1/campaigns/<uuid:public_id>/audience/": Route(
+        (401, 400, 403, 404, 404), method="POST", path=_campaign
+    ),
+    "api/v1/campaigns/<uuid:public_id>/start/": Route(
+        (401, 409, 403, 404, 404), method="POST", path=_campaign
+    ),
+    "api/v1/campaigns/<uuid:public_id>/stop/": Route(
+        (401, 200, 403, 404, 404), method="POST", path=_campaign
     ),
     "api/v1/widget-tokens/": Route(
         (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}

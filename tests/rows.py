@@ -29,6 +29,8 @@ def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]
             "agent": None if "rule_id" in given else make_row(Agent),  # one of the two
         },
         "calls.callback": lambda: {"time_zone": "America/Mexico_City"},
+        "calls.campaigncontact": lambda: {"number": f"+52557{next(_numbers):07d}"},
+        "calls.retryrule": lambda: {"tries": 3},
         "calls.donotcall": lambda: {"number": f"+52556{next(_numbers):07d}"},
         "calls.openinginterval": lambda: {"weekday": 0},
         "calls.routingchoice": lambda: {"caller_prefix": f"+52{next(_numbers)}"},

@@ -1,6 +1,7 @@
 """The telephone in the back office."""
 
 from calls.admin.calls import CallAdmin, RecordingAdmin, RefusedCallAdmin
+from calls.admin.campaigns import CampaignAdmin, CampaignContactAdmin
 from calls.admin.notes import CallBackAdmin, TakenMessageAdmin
 from calls.admin.outbound import DoNotCallAdmin, OutboundSettingsAdmin
 from calls.admin.routing import NumberAdmin, OpeningHoursAdmin, RoutingRuleAdmin
@@ -8,6 +9,8 @@ from calls.admin.routing import NumberAdmin, OpeningHoursAdmin, RoutingRuleAdmin
 __all__ = [
     "CallAdmin",
     "CallBackAdmin",
+    "CampaignAdmin",
+    "CampaignContactAdmin",
     "DoNotCallAdmin",
     "NumberAdmin",
     "OpeningHoursAdmin",

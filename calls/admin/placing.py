@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from agents.models import Agent
 from calls.errors import CallNotPlaced
 from calls.models import Number
-from calls.services.outbound import Wanted, call_place, send_on_commit
+from calls.services.outbound import Wanted, call_place
 from tenants.forms import TenantChoiceField
 
 
@@ -73,7 +73,6 @@ class PlacesCalls(ModelAdmin):  # type: ignore[misc]
         except CallNotPlaced as error:
             form.add_error(None, str(error))
             return False
-        send_on_commit([placed.command])
         messages.success(
             request, _("%(number)s is being called.") % {"number": placed.call.to_number}
         )

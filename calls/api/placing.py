@@ -16,7 +16,7 @@ from calls.api.serializers import CallRequestSerializer
 from calls.errors import CallNotPlaced, CannotBeCalled, OutsideWindow, TooManyAtOnce
 from calls.models import Number
 from calls.phone_numbers import NotANumber, e164
-from calls.services.outbound import Placed, Wanted, call_place, send_on_commit
+from calls.services.outbound import Placed, Wanted, call_place
 from tenants.drf import actor_of
 
 HEADER = "Idempotency-Key"
@@ -61,13 +61,11 @@ def place(request: Request) -> Placed:
     asked.is_valid(raise_exception=True)
     key = _key(request)
     try:
-        placed = call_place(wanted=_wanted(asked.validated_data), actor=actor_of(request), key=key)
+        return call_place(wanted=_wanted(asked.validated_data), actor=actor_of(request), key=key)
     except CannotBeCalled as error:
         raise ValidationError({"to_number": str(error)}, code=error.code) from None
     except CallNotPlaced as error:
         raise Refused(error) from None
-    send_on_commit([placed.command])
-    return placed
 
 
 def _wanted(data: dict[str, Any]) -> Wanted:
@@ -75,7 +73,7 @@ def _wanted(data: dict[str, Any]) -> Wanted:
         agent = agent_for(data["agent"])
     except Agent.DoesNotExist:
         raise ValidationError({"agent": f"there is no agent {data['agent']}"}) from None
-    number = _number(data["from_number"]) if "from_number" in data else None
+    number = number_named(data["from_number"]) if "from_number" in data else None
     try:
         to_number = e164(data["to_number"], strict=True)
     except NotANumber as error:
@@ -83,7 +81,8 @@ def _wanted(data: dict[str, Any]) -> Wanted:
     return Wanted(to_number, agent, number, data.get("language", ""))
 
 
-def _number(text: str) -> Number:
+def number_named(text: str) -> Number:
+    """The tenant's active number. Raises ValidationError."""
     try:
         number: Number = Number.objects.get(e164=e164(text), is_active=True)
     except NotANumber as error:

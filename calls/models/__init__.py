@@ -2,6 +2,13 @@
 
 from calls.models.account import CarrierAccount
 from calls.models.call import Call, CallQuerySet, Channel, Direction, State
+from calls.models.campaign import (
+    Campaign,
+    CampaignAttempt,
+    CampaignContact,
+    Outcome,
+    RetryRule,
+)
 from calls.models.carrier_event import CarrierEvent, StrayEvent
 from calls.models.command import Command
 from calls.models.event import CallEvent, RefusedCall
@@ -19,6 +26,9 @@ __all__ = [
     "CallBack",
     "CallEvent",
     "CallQuerySet",
+    "Campaign",
+    "CampaignAttempt",
+    "CampaignContact",
     "CarrierAccount",
     "CarrierEvent",
     "Channel",
@@ -32,8 +42,10 @@ __all__ = [
     "OpeningInterval",
     "OutboundRequest",
     "OutboundSettings",
+    "Outcome",
     "Recording",
     "RefusedCall",
+    "RetryRule",
     "RoutingChoice",
     "RoutingReason",
     "RoutingRule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -66,6 +67,21 @@ def leg_placed(*, leg_id: int, carrier_id: str) -> None:
         Call.objects.filter(legs=leg_id, carrier_id="").update(
             carrier_id=carrier_id[:200], updated_at=now
         )
+
+
+def leg_never_dialled(*, leg: Leg, at: datetime) -> bool:
+    """Take back the order to dial a leg; False if it is too late for that.
+
+    Whoever changes the order's state first has it: us, or the worker who sends it.
+    """
+    taken_back = Command.objects.filter(
+        leg=leg, kind=Command.Kind.PLACE, state=Command.State.PENDING
+    ).update(state=Command.State.FAILED, error="taken back", updated_at=at)
+    if taken_back:
+        Leg.objects.filter(pk=leg.pk).update(
+            state=Leg.State.ENDED, ended_at=at, cause=EndCause.CANCELLED, updated_at=at
+        )
+    return bool(taken_back)
 
 
 def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:

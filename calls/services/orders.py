@@ -12,12 +12,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from calls.models import Command
-from calls.services.legs import leg_let_down
+from calls.services.legs import leg_let_down, leg_never_dialled
 
 # A command that was claimed and not finished by then was lost with the process that had it.
 LOST_AFTER = timedelta(seconds=30)
 PENDING_AFTER = timedelta(seconds=3)
 MOST_ATTEMPTS = 5
+# An order to call somebody is only good for so long.
+PLACE_WITHIN = timedelta(seconds=60)
 # Done twice, these would ring somebody's telephone twice: sent, and no answer, is for people.
 ONLY_ONCE = frozenset({Command.Kind.PLACE, Command.Kind.DTMF})
 
@@ -41,6 +43,8 @@ class Order:
 
 def command_claim(*, command_id: int) -> Order | None:
     """Take a pending command for sending; None if somebody else has it or it is done."""
+    if _came_too_late(command_id):
+        return None
     claimed = Command.objects.filter(pk=command_id, state=Command.State.PENDING).update(
         state=Command.State.SENDING,
         attempts=F("attempts") + 1,
@@ -63,6 +67,25 @@ def command_claim(*, command_id: int) -> Order | None:
         leg=command.leg.carrier_id,
         attempts=command.attempts,
     )
+
+
+def _came_too_late(command_id: int) -> bool:
+    """Give up calling somebody whom nobody called in time: who knows what hour it is by now."""
+    late: Command | None = (
+        Command.objects.select_related("leg")
+        .filter(
+            pk=command_id,
+            kind=Command.Kind.PLACE,
+            state=Command.State.PENDING,
+            created_at__lt=timezone.now() - PLACE_WITHIN,
+        )
+        .first()
+    )
+    if late is None:
+        return False
+    if leg_never_dialled(leg=late.leg, at=timezone.now()):
+        leg_let_down(leg=late.leg, kind=Command.Kind.PLACE, leg_gone=False)
+    return True
 
 
 def command_done(*, command_id: int) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -74,11 +72,13 @@ class Placed:
     command: Command | None
 
 
-def call_place(*, wanted: Wanted, actor: Actor, key: str = "") -> Placed:
+def call_place(
+    *, wanted: Wanted, actor: Actor, key: str = "", now: datetime | None = None
+) -> Placed:
     """Decide on a call of the current tenant's and write all that placing it takes.
 
     The caller's transaction holds call, leg and order, so that they are there together or not
-    at all; `calls.dispatch` sends the order once that is committed. With a `key` the same
+    at all; the order is sent once that is committed. With a `key` the same
     request gives the same call, however often it is made. Raises CallNotPlaced by its cause.
     """
     rules = outbound_settings_locked()
@@ -87,7 +87,7 @@ def call_place(*, wanted: Wanted, actor: Actor, key: str = "") -> Placed:
         if known.digest != digest:
             raise KeyUsedOtherwise(key)
         return Placed(known.call, None)
-    to_number, now = dialable(wanted.to_number), timezone.now()
+    to_number, now = dialable(wanted.to_number), now or timezone.now()
     may_be_called(to_number, rules, now)
     if free_lines(rules) < 1:
         raise TooManyAtOnce(rules.max_at_once)
@@ -143,20 +143,6 @@ def caller_number(agent: Agent) -> Number:
     if found is None:
         raise NoCallerNumber(agent)
     return found
-
-
-def send_on_commit(commands: Iterable[Command | None]) -> None:
-    """Have a worker send these orders, once they are stored.
-
-    A broker that is away is no reason to lose them: the sweeper finds what nobody sent.
-    """
-    from calls.tasks import send_commands
-    from tenants.context import current_tenant_id
-
-    tenant_id = current_tenant_id("calls.Command")
-    ids = [command.pk for command in commands if command is not None]
-    if ids:
-        transaction.on_commit(lambda: send_commands.delay(tenant_id, ids), robust=True)
 
 
 def _places_calls(number: Number) -> bool:

@@ -21,6 +21,8 @@ from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
 from tenants.db import tenant_transaction
 from tenants.models import Tenant
+from tests.calls.campaigning import line as line
+from tests.calls.campaigning import sent as sent
 from tests.calls.servers import lasting as lasting
 from tests.calls.servers import serve as serve
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,11 +15,11 @@ from django.db import connection
 from django.urls import reverse
 
 from agents.models import Agent
-from calls import tasks
+from calls import dispatch, outbox
 from calls.errors import FileFaults, TooManyAtOnce
 from calls.models import Call, Command, DoNotCall, Leg, Number, OutboundRequest, OutboundSettings
 from calls.providers.carriers.signals import Answered, EndCause, Ended, Ringing
-from calls.services import outbound
+from calls.services import orders, outbound
 from calls.services.do_not_call import do_not_call_import
 from calls.services.legs import leg_follow
 from calls.services.outbound import Wanted, call_place
@@ -27,6 +27,7 @@ from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tenants.models import AuditEntry
 from tests.calls.conftest import Desk
+from tests.calls.telnyx_line import POST
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +41,7 @@ NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)  # 12:00 in Mexico, 19:00 in Madri
 def sent(monkeypatch) -> list[int]:
     """The orders that a worker was asked to send, instead of sending them."""
     found: list[int] = []
-    monkeypatch.setattr(tasks.send_commands, "delay", lambda _tenant, ids: found.extend(ids))
+    monkeypatch.setattr(outbox, "post", lambda _tenant, order: found.append(order))
     return found
 
 
@@ -303,6 +304,38 @@ def test_two_requests_at_the_same_moment_share_the_last_line(
         thread.join()
     assert sorted(outcomes) == ["placed", "refused"]
     assert count(desk) == (1, 1, 1)
+
+
+def test_a_process_without_an_event_loop_leaves_an_order_to_a_worker(
+    transactional_db, desk, at, monkeypatch
+):
+    """The whole way to the carrier's door, by the task itself."""
+    dialled: list[Any] = []
+
+    class Carrier:
+        async def place(self, dial: Any) -> str:
+            dialled.append(dial)
+            return "v3:leg"
+
+        async def aclose(self) -> None:
+            dialled.append("closed")
+
+    async def connected(_account: Any) -> Carrier:
+        return Carrier()
+
+    monkeypatch.setattr(outbox, "post", POST)
+    monkeypatch.setattr(outbox, "_home", None)
+    monkeypatch.setattr(dispatch, "connected", connected)
+    monkeypatch.setattr(orders, "PLACE_WITHIN", timedelta(days=3))  # the clock is stopped
+    with tenant_transaction(desk.tenant.id):
+        Number.objects.update(carrier="telnyx")
+        placed = call_place(wanted=Wanted(SOMEBODY, desk.agent), actor="tests")
+    (dial,) = dialled
+    assert (dial.to_number, dial.from_number, dial.detect_machine) == (SOMEBODY, desk.number, True)
+    assert str(placed.call.public_id) in dial.signals_url
+    with tenant_transaction(desk.tenant.id):
+        assert Command.objects.get().state == "done"
+        assert Leg.objects.get().carrier_id == Call.objects.get().carrier_id == "v3:leg"
 
 
 # --- how it ends --------------------------------------------------------------------------
