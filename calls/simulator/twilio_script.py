@@ -78,6 +78,10 @@ class Script:
     async def _redirect(self, verb: ElementTree.Element) -> None:
         await self._ask(verb.text or "")
 
+    async def _pause(self, verb: ElementTree.Element) -> None:
+        await self._answered()
+        await asyncio.sleep(float(verb.get("length", "1")))
+
     async def _gather(self, verb: ElementTree.Element) -> None:
         for nested in verb.iterfind("Say"):
             await self._say(nested)
@@ -175,6 +179,7 @@ class Script:
         "Hangup": _hang_up,
         "Reject": _reject,
         "Redirect": _redirect,
+        "Pause": _pause,
         "Gather": _gather,
         "Connect": _connect,
         "Dial": _dial,

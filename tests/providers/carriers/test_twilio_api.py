@@ -321,6 +321,15 @@ async def test_nobody_but_twilio_learns_our_token(desk):
             _ = [piece async for piece in desk.api.recording("RE1", url)]
 
 
+async def test_a_store_that_twilio_sends_us_to_does_not_learn_it_either(desk):
+    async with RudeCloud(NOBODY).running() as store:
+        url = f"{store.url}/2010-04-01/Accounts/{store.sid}/Recordings/RE1.wav"
+        store.files["RE1"] = b"RIFF"
+        desk.cloud.faults.append(Fault(status=307, headers={"Location": url}))
+        with pytest.raises(BadKey):
+            _ = [piece async for piece in desk.api.recording("RE1", "")]
+
+
 @pytest.mark.parametrize(
     ("fault", "error"), [(Fault(status=503), ProviderDown), (Fault(cut=True), NetworkFailure)]
 )

@@ -329,6 +329,33 @@ async def test_key_told_twice_joins_once():
         assert len(joins) == 1
 
 
+@pytest.mark.parametrize("takes", [True, False])
+async def test_caller_whom_the_agent_let_go_waits_for_the_person(takes):
+    async with an_office() as (office, cloud):
+        office.holds = 30
+        cloud.people["+49"] = Person(keys="1" if takes else "2")
+        leg, _, media = await on_the_phone(office, cloud)
+        await media.hang_up(1000)
+        await office.until(lambda: leg.said == ["Un momento."])
+        await hand_over(office, leg, "Pulse 1.")
+        if takes:
+            await office.until(lambda: leg.bridged_to)
+            return
+        assert not (await office.told(HandoverEnded)).reached
+        await office.api.reattach(leg.sid, office.target("back", office.hooks), uuid.uuid4())
+        await office.until(lambda: len(office.starts) == 2)
+
+
+async def test_caller_whom_nobody_fetches_is_asked_about():
+    async with an_office() as (office, cloud):
+        office.holds = 0
+        leg, _, media = await on_the_phone(office, cloud)
+        await media.hang_up(1000)
+        assert not (await office.told(HandoverEnded, leg.sid)).reached
+        await office.until(lambda: len(office.starts) == 2)
+        assert office.starts[1].parameters == {"token": "back"}
+
+
 async def test_caller_does_not_wait_for_ever_for_a_person_who_left():
     async with an_office() as (office, cloud):
         leg, _, _ = await on_the_phone(office, cloud)

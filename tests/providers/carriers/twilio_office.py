@@ -31,13 +31,15 @@ HOOKS = "/hooks"
 class TwilioOffice(Office):
     """Answers calls in the answer to their webhook.
 
-    `goes_on` takes a caller back whose stream was lost; `relays` has Twilio hear and speak.
+    `goes_on` takes a caller back whose stream was lost; `holds` has one whom the agent let go
+    wait so many seconds; `relays` has Twilio hear and speak.
     """
 
     content_type = b"text/xml"
     api: TwilioApi
     credentials: TwilioCredentials
     goes_on = False
+    holds: int | None = None
     relays = False
 
     def __init__(self) -> None:
@@ -76,6 +78,9 @@ class TwilioOffice(Office):
             case Kind.INCOMING_CALL:
                 target = self.target("secret", self.hooks)
                 return twiml.stream(replace(target, relay=Relay("es")) if self.relays else target)
+            case Kind.AFTER_STREAM if self.holds is not None:
+                back = f"{self.hooks}/after-dial?handover=1"
+                return twiml.hold("Un momento.", language="es", seconds=self.holds, action_url=back)
             case Kind.AFTER_STREAM if self.goes_on:
                 return twiml.stream(self.target("again", self.hooks))
             case Kind.AFTER_DIAL if not self._reached(told):

@@ -117,6 +117,20 @@ def join_caller(room: str, *, action_url: str) -> str:
     return str(response)
 
 
+def hold(text: str, *, language: str, seconds: int, action_url: str) -> str:
+    """Have a caller wait whom the agent has let go, while a person is called for them.
+
+    Joining them, or connecting them to the agent again, ends it at once; `action_url` is asked
+    how to go on should neither come.
+    """
+    response = VoiceResponse()
+    if text:
+        response.say(_text(text), language=locale(language))
+    response.pause(length=seconds)
+    response.redirect(action_url, method="POST")
+    return str(response)
+
+
 def ask(action_url: str) -> str:
     """Have Twilio ask that address what to do with the call."""
     response = VoiceResponse()
