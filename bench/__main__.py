@@ -15,14 +15,15 @@ from functools import partial
 
 import uvloop
 
-from bench import platform, threecx, voice
+from bench import platform, threecx, voice, webrtc
 from bench.figures import Figure, save, table, without_limits
 
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 SUITES = ("voice", "carriers")
-PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx")
+PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx", "webrtc")
 LONGEST_SECONDS = 240  # for one part
+WEBRTC_CALLS = 30  # more than that our own core cannot be
 DAPHNE_CALLS = 40  # what it holds is compared with the media server's own figures
 
 
@@ -31,8 +32,12 @@ def parts(options: argparse.Namespace) -> dict[str, Measure]:
     return {"voice": _voice, "carriers": _carriers}[options.suite](options)
 
 
-def _carriers(_options: argparse.Namespace) -> dict[str, Measure]:
-    return {"threecx": threecx.measure}
+def _carriers(options: argparse.Namespace) -> dict[str, Measure]:
+    calls = min(options.calls, WEBRTC_CALLS)
+    return {
+        "threecx": threecx.measure,
+        "webrtc": partial(webrtc.measure, calls, options.seconds / 2),
+    }
 
 
 def _voice(options: argparse.Namespace) -> dict[str, Measure]:

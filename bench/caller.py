@@ -29,14 +29,17 @@ SILENCE = base64.b64encode(b"\xff" * 160).decode()
 
 def speech() -> list[list[str]]:
     """Each clip as payloads of 20 ms, from its first frame with speech to its last."""
-    return [_payloads(index()[name].pcm()) for name in CLIPS]
+    return [
+        [base64.b64encode(mulaw_encode(frame)).decode() for frame in spoken(index()[name].pcm())]
+        for name in CLIPS
+    ]
 
 
-def _payloads(pcm: bytes) -> list[str]:
+def spoken(pcm: bytes) -> list[bytes]:
+    """A clip (PCM16 at 8 kHz) in frames of 20 ms, without the silence round it."""
     frames = [pcm[at : at + 320].ljust(320, b"\0") for at in range(0, len(pcm), 320)]
-    spoken = [number for number, frame in enumerate(frames) if level(frame) > SPEECH_LEVEL]
-    kept = frames[spoken[0] : spoken[-1] + 1]
-    return [base64.b64encode(mulaw_encode(frame)).decode() for frame in kept]
+    loud = [number for number, frame in enumerate(frames) if level(frame) > SPEECH_LEVEL]
+    return frames[loud[0] : loud[-1] + 1]
 
 
 @dataclass(slots=True)
@@ -56,7 +59,11 @@ class Measured:
 class Caller:
     """One call. `converse` is its whole life."""
 
-    def __init__(self, number: int, clips: Sequence[list[str]], measured: Measured) -> None:
+    silence: str | bytes = SILENCE
+
+    def __init__(
+        self, number: int, clips: Sequence[Sequence[str | bytes]], measured: Measured
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._random = random.Random(number)
         self._clips, self._measured = clips, measured
@@ -64,7 +71,7 @@ class Caller:
         self._call_sid = f"CA{number:032x}"
         self._wire: WireClient
         self._sequence = self._chunk = 0
-        self._frames: list[str] = []
+        self._frames: Sequence[str | bytes] = []
         self._said = 0
         self._spoken: asyncio.Future[float] | None = None
         self._answered: asyncio.Future[float] | None = None
@@ -167,20 +174,23 @@ class Caller:
             return
         now = self._loop.time()
         self._measured.late_ticks.append((now - self._due) * 1000)
-        payload = SILENCE
+        payload = self.silence
         if self._said < len(self._frames):
             payload = self._frames[self._said]
             self._said += 1
-        self._chunk += 1
-        self._send(
-            "media",
-            f'"media":{{"track":"inbound","chunk":"{self._chunk}",'
-            f'"timestamp":"{(self._chunk - 1) * 20}","payload":"{payload}"}}',
-        )
+        self._send_frame(payload)
         if self._spoken and self._said == len(self._frames) and not self._spoken.done():
             self._spoken.set_result(self._loop.time())
         self._due += FRAME_SECONDS
         self._ticking = self._loop.call_at(self._due, self._tick)
+
+    def _send_frame(self, payload: str | bytes) -> None:
+        self._chunk += 1
+        self._send(
+            "media",
+            f'"media":{{"track":"inbound","chunk":"{self._chunk}",'
+            f'"timestamp":"{(self._chunk - 1) * 20}","payload":"{payload!s}"}}',
+        )
 
     def _send(self, event: str, body: str) -> None:
         self._sequence += 1

@@ -2,7 +2,7 @@
 providers.
 
 One ASGI application, without database, login or token: the media socket where Twilio finds it,
-and `GET /bench/metrics` with the server's own figures.
+that of pages that call over WebRTC, and `GET /bench/metrics` with the server's own figures.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ import resource
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calls.conduct import AdmittedCall
-from calls.consumers import TwilioMediaConsumer
+from calls.conduct import AdmittedCall, conduct
+from calls.consumers import MediaConsumer, TwilioMediaConsumer
 from calls.live import LiveCalls
+from calls.lobby import Seat
 from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.twilio.media import StreamStart
+from calls.providers.carriers.webrtc.ice import IceOptions
+from calls.providers.carriers.webrtc.media import WebRtcMedia
+from calls.providers.carriers.webrtc.opening import Opening
+from calls.simulator.browser import PATH as PAGE_PATH
 from calls.simulator.scripted import (
     CountingStore,
     ScriptedBrain,
@@ -98,6 +105,32 @@ class ScriptedCall:
         await asyncio.to_thread(self._path.unlink, missing_ok=True)
 
 
+class PageConsumer(MediaConsumer):
+    """Calls of pages over WebRTC."""
+
+    def __init__(self, *, admit: Callable[[], AdmittedCall], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.admit = admit
+
+    async def serve(
+        self,
+        scope: Any,  # noqa: ARG002
+        receive: Receive,
+        send: Send,
+        seat: Seat,
+    ) -> None:
+        """Connect, then talk. Raises MediaFault where it cannot."""
+        async with seat.idle():
+            _, peer = await Opening(receive, send, IceOptions(), "bench", self.limits).start()
+        seat.leave()
+        if peer is None:
+            raise MediaFault(Fault.MISSING_START, "pages are measured over WebRTC")
+        media = WebRtcMedia(peer, IceOptions(), limits=self.limits)
+        page = asyncio.ensure_future(media.attend(receive, send))
+        await conduct(self.admit(), media, self.live)
+        await page
+
+
 class BenchApplication:
     """The ASGI application; calls are recorded into the folder `recordings` while they last."""
 
@@ -105,18 +138,24 @@ class BenchApplication:
         self._recordings = recordings
         self.calls = LiveCalls(limit=most_calls)
         self.counts: Counter[str] = Counter()
-        self._consumer = TwilioMediaConsumer(admit=self._admit, calls=self.calls)
+        self._consumer = TwilioMediaConsumer(admit=self._admit_stream, calls=self.calls)
+        self._pages = PageConsumer(admit=self._admit, calls=self.calls)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
         if kind == "websocket" and path == MEDIA_PATH:
             await self._consumer(scope, receive, send)
+        elif kind == "websocket" and path == PAGE_PATH:
+            await self._pages(scope, receive, send)
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 4404})
         elif kind == "http":
             await self._answer(path, send)
 
-    async def _admit(self, _start: StreamStart) -> AdmittedCall:
+    async def _admit_stream(self, _start: StreamStart) -> AdmittedCall:
+        return self._admit()
+
+    def _admit(self) -> AdmittedCall:
         return ScriptedCall(self.counts, self._recordings)
 
     async def _answer(self, path: str, send: Send) -> None:

@@ -53,15 +53,22 @@ class Microphone(MediaStreamTrack):
         """The next packet: aiortc asks for it."""
         pcm = await self._frames.get()
         self._count += 1
-        return self._encoder.encode(pcm, self._count * FRAME_SAMPLES)
+        return self._packet(pcm, self._count * FRAME_SAMPLES)
+
+    def _packet(self, pcm: bytes, at: int) -> av.Packet[Any]:
+        return self._encoder.encode(pcm, at)
 
 
 class PagePeer:
     """A browser's end of one connection. `on_packet` gets what comes, in order."""
 
-    def __init__(self, on_packet: Callable[[Packet, bool], None] = lambda _p, _l: None) -> None:
+    def __init__(
+        self,
+        on_packet: Callable[[Packet, bool], None] = lambda _p, _l: None,
+        microphone: Microphone | None = None,
+    ) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.microphone = Microphone()
+        self.microphone = microphone or Microphone()
         self._losing = 0
         transceiver = self.connection.addTransceiver(self.microphone, "sendrecv")
         transceiver.setCodecPreferences([OPUS])

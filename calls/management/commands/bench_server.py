@@ -28,10 +28,12 @@ class Command(BaseCommand):
         parser.add_argument("--server", choices=("daphne", "uvicorn"), default="uvicorn")
 
     def handle(self, *_arguments: Any, **options: Any) -> None:
+        from calls.providers.carriers.webrtc import engine as webrtc
         from calls.simulator.bench_server import BenchApplication
         from calls.voice import silero
 
         silero.load()
+        webrtc.load()
         gc.collect()
         gc.freeze()  # as `config.serve` does
         serve = {"daphne": self._serve_daphne, "uvicorn": self._serve_uvicorn}[options["server"]]
