@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from calls.providers.tls import shared_tls
 from calls.simulator.small_http import Request, Response, serving
 from calls.simulator.telnyx_stream import TelnyxStream
 
@@ -135,7 +136,7 @@ class TelnyxCloud:
         self.stream_class: type[TelnyxStream] = TelnyxStream
         self._answers: dict[str, dict[str, Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http = httpx.AsyncClient(timeout=15)
+        self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 
     @property
     def public_key(self) -> str:

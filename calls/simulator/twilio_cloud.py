@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from calls.providers.tls import shared_tls
 from calls.simulator.small_http import Request, Response, serving
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, new_sid, signature
 from calls.simulator.twilio_relay import RelayLine
@@ -133,7 +134,7 @@ class TwilioCloud:
         self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
         self._tasks: set[asyncio.Task[None]] = set()
-        self._http = httpx.AsyncClient(timeout=15)
+        self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 
     @property
     def sid(self) -> str:

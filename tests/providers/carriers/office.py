@@ -124,5 +124,7 @@ async def open_office(office: Office) -> AsyncIterator[str]:
     try:
         yield office.url
     finally:
-        server.should_exit = True
-        await serving
+        server.force_exit = True  # its own end looks for itself every 100 ms
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await server.shutdown()
