@@ -15,13 +15,13 @@ from functools import partial
 
 import uvloop
 
-from bench import platform, threecx, voice, webrtc
+from bench import campaign, platform, threecx, voice, webrtc
 from bench.figures import Figure, save, table, without_limits
 
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 SUITES = ("voice", "carriers")
-PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx", "webrtc")
+PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx", "webrtc", "campaign")
 LONGEST_SECONDS = 240  # for one part
 WEBRTC_CALLS = 30  # more than that our own core cannot be
 DAPHNE_CALLS = 40  # what it holds is compared with the media server's own figures
@@ -36,6 +36,7 @@ def _carriers(options: argparse.Namespace) -> dict[str, Measure]:
     calls = min(options.calls, WEBRTC_CALLS)
     return {
         "threecx": threecx.measure,
+        "campaign": campaign.measure,
         "webrtc": partial(webrtc.measure, calls, options.seconds / 2),
     }
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -52,27 +52,30 @@ class Installation:
         self.account = Account(TOKEN, self.url, self.url)
         self.began = time.monotonic()
         self.seconds = float("nan")
+        self.environment: dict[str, str] = {}
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Installation]:
-    """What `make run` starts once its virtual environment is there."""
+async def running(
+    folder: Path, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Installation]:
+    """What `make run` starts once its virtual environment is there; `more` are settings."""
     port = free_port()
     installation = Installation(port)
-    environment = {
-        **os.environ,
+    installation.environment = {
         "DATA_DIR": str(folder / "data"),
         "MEDIA_DIR": str(folder / "media"),
         "PORT": str(port),
         "PUBLIC_BASE_URL": installation.url,
         "TWILIO_AUTH_TOKEN": TOKEN,
+        **(more or {}),
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "config.launcher",
         cwd=ROOT,
-        env=environment,
+        env={**os.environ, **installation.environment},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
