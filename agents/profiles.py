@@ -26,7 +26,7 @@ from pydantic import (
 
 from agents.refusals import Problem, refusal
 
-Channel = Literal["browser", "twilio", "telnyx"]
+Channel = Literal["browser", "twilio", "telnyx", "threecx"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 Language = Literal["es", "en"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
+from agents.brain.errors import BadKey
 from calls.providers.carriers.telnyx import simulated
 
 
@@ -26,7 +27,12 @@ def twilio_auth_token() -> str:
 
 def installation_keys(carrier: str) -> Mapping[str, str]:
     """What the carrier's credentials are made of, for calls that no tenant's account has."""
-    return _KEYS[carrier]()
+    try:
+        return _KEYS[carrier]()
+    except KeyError:
+        raise BadKey(
+            carrier, "the installation has no account there: give the number a carrier account"
+        ) from None
 
 
 def api_url(carrier: str) -> str:

@@ -22,6 +22,7 @@ from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
 from calls.providers.carriers.port import CarrierApi, Dial, Handover, LegGone
 from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.signals import Signal
 from calls.providers.carriers.steps import Step
 from calls.services.legs import leg_placed
 from calls.services.orders import (
@@ -31,6 +32,10 @@ from calls.services.orders import (
     command_failed,
     command_unanswered,
 )
+from calls.services.trunks import signal_take
+from calls.trunks import shared
+from calls.trunks.shared import RedisTokens
+from calls.trunks.voice import own_voice
 from tenants.db import run_in_tenant
 from tenants.sealing import CannotUnseal
 
@@ -48,6 +53,7 @@ class Account:
     keys: Mapping[str, str]
     public_id: uuid.UUID | None = None
     records: bool = False
+    owner: tuple[int, int] | None = None  # its tenant's id and its own
 
 
 _apis: weakref.WeakKeyDictionary[
@@ -99,7 +105,8 @@ async def account_of(tenant_id: int | None, carrier_name: str, account_id: int |
 
 def _account(account_id: int) -> Account:
     row: CarrierAccount = CarrierAccount.objects.get(pk=account_id)
-    return Account(row.carrier, row.credentials(), row.public_id, row.record_calls)
+    owner = (row.tenant_id, row.pk)
+    return Account(row.carrier, row.credentials(), row.public_id, row.record_calls, owner)
 
 
 async def connected(account: Account) -> CarrierApi:
@@ -118,17 +125,52 @@ async def connected(account: Account) -> CarrierApi:
 def connect(account: Account) -> CarrierApi:
     """A new connection. Raises ValidationError for keys that are not fit for any."""
     entry = carrier(account.carrier)
-    site = Site(
+    return entry.connect(entry.credentials.model_validate(dict(account.keys)), site_of(account))
+
+
+def site_of(account: Account) -> Site:
+    """Where the account and we reach each other."""
+
+    async def tell(signal: Signal) -> None:
+        """Take notice of what came of a command as its answer."""
+        if account.owner is not None:
+            tenant_id, account_id = account.owner
+            await run_in_tenant(
+                tenant_id,
+                signal_take,
+                carrier_name=account.carrier,
+                account_id=account_id,
+                signal=signal,
+            )
+
+    return Site(
         api_url=api_url(account.carrier),
         webhook_url=webhook_url(account.carrier, account.public_id),
+        tokens=RedisTokens(account.carrier),
+        voice=own_voice,
+        tell=tell,
     )
-    return entry.connect(entry.credentials.model_validate(dict(account.keys)), site)
+
+
+def provide(account: Account, api: CarrierApi) -> None:
+    """Have this event loop's commands sent by this connection, which its owner closes."""
+    known = _apis.setdefault(asyncio.get_running_loop(), {})
+    known[account.carrier, account.public_id] = account, api
+
+
+def withdraw(account: Account, api: CarrierApi) -> None:
+    """Send no more commands by a connection that was provided."""
+    known = _apis.setdefault(asyncio.get_running_loop(), {})
+    key = (account.carrier, account.public_id)
+    if key in known and known[key][1] is api:
+        del known[key]
 
 
 async def close_all() -> None:
     """Close this event loop's connections."""
     for _account, api in _apis.pop(asyncio.get_running_loop(), {}).values():
         await api.aclose()
+    await shared.close()
 
 
 # --- the commands ------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from calls.providers.carriers.port import StreamTarget
+from calls.providers.carriers.registry import has_no_webhooks
 from calls.tokens import stream_token
 
 MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
@@ -35,14 +36,21 @@ def stream_target(
 
 
 def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
-    """Where the carrier sends what happens at an account; without one, at the installation's."""
+    """Where the carrier sends what happens at an account; without one, at the installation's.
+
+    Empty for a carrier that sends nothing.
+    """
+    if has_no_webhooks(carrier):
+        return ""
     if account is None:
         return public_url(reverse(f"calls:{carrier}-webhook"))
     return public_url(reverse(f"calls:{carrier}-account-webhook", args=[account]))
 
 
 def signals_url(carrier: str, call_id: uuid.UUID) -> str:
-    """Where the carrier sends what happens to the legs that we made for this call."""
+    """Where the carrier sends what happens to the legs that we made for this call, if it does."""
+    if has_no_webhooks(carrier):
+        return ""
     return public_url(reverse(f"calls:{carrier}-call-webhook", args=[call_id]))
 
 

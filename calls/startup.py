@@ -59,8 +59,11 @@ def _warm_up_and_check() -> None:
 
 def open_for_calls() -> None:
     """Tell the other processes that this one is there. In the event loop of the calls."""
+    from calls.trunks.desk import desk  # its calls are built by what is warmed up here
+
     presence.begin()
     outbox.open_here()
+    desk.begin()
 
 
 async def shut_down(seconds: float) -> None:
@@ -68,7 +71,11 @@ async def shut_down(seconds: float) -> None:
 
     In the event loop of the calls: connections belong to it.
     """
+    from calls.trunks.desk import desk
+
+    desk.retire()
     await live.drain(seconds)
+    await desk.end()
     await presence.end()
     await close_clients()
     await dispatch.close_all()

@@ -13,6 +13,7 @@ from calls.models.carrier_event import CarrierEvent, StrayEvent
 from calls.models.command import Command
 from calls.models.event import CallEvent, RefusedCall
 from calls.models.hours import Holiday, OpeningHours, OpeningInterval
+from calls.models.journal import JournalEntry
 from calls.models.leg import Leg
 from calls.models.note import CallBack, TakenMessage
 from calls.models.number import Number
@@ -36,6 +37,7 @@ __all__ = [
     "Direction",
     "DoNotCall",
     "Holiday",
+    "JournalEntry",
     "Leg",
     "Number",
     "OpeningHours",

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from calls.models.call import Channel
-from tenants.models.base import TenantModel
+from tenants.models.base import TenantForeignKey, TenantModel
 from tenants.sealing import SealedField, seal, unseal
 
 
@@ -29,6 +29,21 @@ class CarrierAccount(TenantModel):
         default=False,
         help_text=_("Also what is said after the call was handed to a person"),
     )
+    answers_as = TenantForeignKey(
+        "calls.Number",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("answers as"),
+        help_text=_(
+            "At a PBX: a call that came by no number of ours, such as one from an extension, is "
+            "answered as if this number were called"
+        ),
+    )
+    # Counts the processes that had this account's standing connection, one after the other:
+    # what an earlier one still writes is refused.
+    holder = models.PositiveBigIntegerField(default=0, editable=False)
     checked_at = models.DateTimeField(_("checked at"), null=True, editable=False)
     checked_name = models.CharField(
         _("name at the carrier"), max_length=200, blank=True, editable=False

@@ -22,6 +22,7 @@ class Channel(models.TextChoices):
     BROWSER = "browser", _("Browser")
     TWILIO = "twilio", "Twilio"
     TELNYX = "telnyx", "Telnyx"
+    THREECX = "threecx", "3CX"
 
 
 class Direction(models.TextChoices):

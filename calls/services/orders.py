@@ -16,6 +16,8 @@ from calls.services.legs import leg_let_down, leg_never_dialled
 
 # A command that was claimed and not finished by then was lost with the process that had it.
 LOST_AFTER = timedelta(seconds=30)
+# Some carriers answer a hand-over when it is decided: after a briefing, and long ringing.
+HANDED_OVER_BY = timedelta(minutes=4)
 PENDING_AFTER = timedelta(seconds=3)
 MOST_ATTEMPTS = 5
 # An order to call somebody is only good for so long.
@@ -113,7 +115,11 @@ def command_unanswered(*, command_id: int, error: str) -> None:
 
 def commands_waiting(*, now: datetime) -> list[int]:
     """The current tenant's commands that nobody sends: new ones forgotten, claimed ones lost."""
-    lost = Command.objects.filter(state=Command.State.SENDING, sent_at__lt=now - LOST_AFTER)
+    lost = Command.objects.filter(
+        Q(sent_at__lt=now - HANDED_OVER_BY)
+        | Q(sent_at__lt=now - LOST_AFTER) & ~Q(kind=Command.Kind.HAND_OVER),
+        state=Command.State.SENDING,
+    )
     for command_id in list(lost.values_list("pk", flat=True)):
         command_unanswered(command_id=command_id, error="the process that sent it ended")
     waiting = Command.objects.filter(

@@ -17,6 +17,12 @@ def answers_inline(name: str) -> bool:
     return entry is None or entry.answers_inline
 
 
+def has_no_webhooks(name: str) -> bool:
+    """Whether we listen to the carrier instead of being called by it."""
+    entry = _BY_NAME.get(name)
+    return entry is not None and entry.trunk is not None
+
+
 class UnknownCarrier(LookupError):
     """No carrier of that name is built in."""
 

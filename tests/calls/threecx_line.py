@@ -1,0 +1,93 @@
+"""A tenant's account at a 3CX, and the desk that holds its connection, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from calls import dispatch, outbox
+from calls.models import Call, CarrierAccount
+from calls.trunks import keeper
+from calls.trunks.desk import Desk
+from calls.trunks.keeper import Times
+from tenants.db import run_in_tenant
+from tests.calls.waiting import until
+from tests.peers.threecx import KEY, Party, RudePbx, keep_talking
+
+CALLER = "+525598765432"
+QUICK = Times(beat=0.05, look=0.05, retry=0.05, placed=1.0, after_failure=0.1)
+POST = outbox.post  # before tests keep orders in
+
+__all__ = ["CALLER", "POST", "QUICK", "Line", "keep_talking", "make_account", "threecx_line"]
+
+
+@dataclass
+class Line:
+    """The PBX, and what the application has of a desk's calls."""
+
+    pbx: RudePbx
+    desk: Any
+    trunks: Desk
+    account: CarrierAccount
+
+    async def rows(self, model: Any, **filters: Any) -> list[Any]:
+        """The desk's tenant's rows, the first first."""
+        return await run_in_tenant(
+            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
+        )
+
+    async def call(self, **expected: Any) -> Call:
+        """The desk's one call, once it is as expected."""
+
+        async def fits() -> Call | None:
+            found = await self.rows(Call)
+            assert len(found) <= 1
+            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
+            return found[0] if as_expected else None
+
+        found: Call = await until(fits)
+        return found
+
+    async def dialled(self, **fields: Any) -> Party:
+        """Somebody calls the desk, is answered, and hears it."""
+        party = self.pbx.ring(CALLER, fields.pop("dialled", self.desk.number), **fields)
+        await until(lambda: party.played.stretches)
+        return party
+
+    async def heard_again(self, party: Party) -> None:
+        """Wait until the party hears more than until now."""
+        before = sum(len(stretch.sound) for stretch in party.played.stretches)
+        await until(lambda: sum(len(stretch.sound) for stretch in party.played.stretches) > before)
+
+
+def make_account(pbx: RudePbx, **fields: Any) -> CarrierAccount:
+    """Store the current tenant's account at this PBX."""
+    account = CarrierAccount(carrier="threecx", external_id=f"{pbx.client_id}@{pbx.url}", **fields)
+    account.set_credentials({"base_url": pbx.url, "client_id": pbx.client_id, "client_secret": KEY})
+    account.save()
+    return account
+
+
+@asynccontextmanager
+async def threecx_line(desk: Any, live: Any, monkeypatch: Any) -> AsyncIterator[Line]:
+    """A PBX that the desk's tenant has an account at, listened to."""
+
+    async def unprepared(_tenant_id: int, _public_id: Any) -> None:
+        """Greetings are spoken at once by the scripted voice."""
+
+    monkeypatch.setattr(keeper, "prepare_greeting", unprepared)
+    monkeypatch.setattr(outbox, "post", POST)
+    monkeypatch.setattr("calls.trunks.desk.LOOK_SECONDS", 0.1)
+    outbox.open_here()
+    async with RudePbx().running() as pbx:
+        account = await run_in_tenant(desk.tenant.id, make_account, pbx)
+        trunks = Desk(live, QUICK)
+        trunks.begin()
+        try:
+            await until(lambda: pbx.listened_to)
+            yield Line(pbx, desk, trunks, account)
+        finally:
+            await trunks.end()
+            await dispatch.close_all()
