@@ -100,10 +100,11 @@ async def account_of(tenant_id: int | None, carrier_name: str, account_id: int |
     """The account with its keys; without an id, the installation's. Raises CannotUnseal."""
     if account_id is None or tenant_id is None:
         return Account(carrier_name, installation_keys(carrier_name))
-    return await run_in_tenant(tenant_id, _account, account_id)
+    return await run_in_tenant(tenant_id, stored_account, account_id)
 
 
-def _account(account_id: int) -> Account:
+def stored_account(account_id: int) -> Account:
+    """The account as it is now. Inside its tenant. Raises CannotUnseal."""
     row: CarrierAccount = CarrierAccount.objects.get(pk=account_id)
     owner = (row.tenant_id, row.pk)
     return Account(row.carrier, row.credentials(), row.public_id, row.record_calls, owner)

@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from calls import dispatch, outbox
+from calls.checking import check
 from calls.fetching import fetch
 from calls.models import Call
 from calls.services.calls import calls_sweep, calls_without_figures
@@ -100,6 +101,12 @@ def _sweep_carriers_of(tenant_id: int) -> int:
     for command_id in orders:
         outbox.post(tenant_id, command_id)
     return len(legs) + silent + len(orders)
+
+
+@tenant_task(atomic=False)
+def check_account(tenant_id: int, account_id: int) -> None:
+    """Find out whether a carrier takes an account's keys, and note what it says."""
+    asyncio.run(check(tenant_id, account_id))
 
 
 @tenant_task(atomic=False, autoretry_for=(OSError,), retry_backoff=True, max_retries=3)

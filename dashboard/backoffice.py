@@ -30,6 +30,7 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
             "calls.OutboundSettings": "phone_forwarded",
             "calls.CarrierAccount": "cell_tower",
             "calls.RefusedCall": "phone_disabled",
+            "calls.CarrierEvent": "rss_feed",
             "calls.StrayEvent": "help_center",
         },
     ),

@@ -1,7 +1,9 @@
 """The telephone in the back office."""
 
+from calls.admin.accounts import CarrierAccountAdmin
 from calls.admin.calls import CallAdmin, RecordingAdmin, RefusedCallAdmin
 from calls.admin.campaigns import CampaignAdmin, CampaignContactAdmin
+from calls.admin.carrier_events import CarrierEventAdmin, StrayEventAdmin
 from calls.admin.notes import CallBackAdmin, TakenMessageAdmin
 from calls.admin.outbound import DoNotCallAdmin, OutboundSettingsAdmin
 from calls.admin.routing import NumberAdmin, OpeningHoursAdmin, RoutingRuleAdmin
@@ -11,6 +13,8 @@ __all__ = [
     "CallBackAdmin",
     "CampaignAdmin",
     "CampaignContactAdmin",
+    "CarrierAccountAdmin",
+    "CarrierEventAdmin",
     "DoNotCallAdmin",
     "NumberAdmin",
     "OpeningHoursAdmin",
@@ -18,5 +22,6 @@ __all__ = [
     "RecordingAdmin",
     "RefusedCallAdmin",
     "RoutingRuleAdmin",
+    "StrayEventAdmin",
     "TakenMessageAdmin",
 ]

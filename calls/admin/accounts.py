@@ -1,0 +1,215 @@
+"""Carrier accounts in the back office: keys go in, and never come out."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from calls.links import webhook_url
+from calls.models import CarrierAccount
+from calls.providers.carriers.registry import CARRIERS, carrier
+from calls.services.accounts import (
+    UnfitKeys,
+    account_check_on_commit,
+    account_set_keys,
+    secret_fields,
+)
+from tenants.admin import TenantModelAdmin
+from tenants.sealing import CannotUnseal
+
+_PREFIX = "key_"
+_LABELS = {
+    "account_sid": gettext_lazy("Account SID"),
+    "api_key": gettext_lazy("API key"),
+    "api_key_secret": gettext_lazy("API key's secret"),
+    "api_key_sid": gettext_lazy("API key's SID"),
+    "auth_token": gettext_lazy("Auth token"),
+    "base_url": gettext_lazy("Address"),
+    "client_id": gettext_lazy("Client id"),
+    "client_secret": gettext_lazy("Client secret"),
+    "connection_id": gettext_lazy("Connection id"),
+    "messaging_profile_id": gettext_lazy("Messaging profile"),
+    "public_key": gettext_lazy("Public key"),
+}
+
+if TYPE_CHECKING:
+    AccountModelForm = forms.ModelForm[CarrierAccount]
+else:
+    AccountModelForm = forms.ModelForm
+
+
+class AccountForm(AccountModelForm):
+    """The account, and its carrier's keys under names that begin with `key_`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            if name.startswith(_PREFIX):
+                self._show(name.removeprefix(_PREFIX), field)
+
+    def _show(self, name: str, field: forms.Field) -> None:
+        """What is there already: a secret by its end and its day alone."""
+        known = self.instance.hint.get(name)
+        if isinstance(known, dict):
+            field.required = False
+            field.help_text = _(
+                "Set on %(day)s, ends in “%(last)s”. Leave it empty to keep it."
+            ) % {
+                "day": date_format(date.fromisoformat(known["set_on"])),
+                "last": known["last"] or "…",
+            }
+        elif known:
+            self.initial[_PREFIX + name] = known
+
+    def clean(self) -> dict[str, Any]:
+        """Seal what was entered, or say field by field what is wrong with it."""
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        self.instance.carrier = cleaned.get("carrier") or self.instance.carrier
+        entered = {
+            name.removeprefix(_PREFIX): str(text or "")
+            for name, text in cleaned.items()
+            if name.startswith(_PREFIX)
+        }
+        try:
+            account_set_keys(account=self.instance, entered=entered)
+        except UnfitKeys as unfit:
+            for name, words in unfit.problems.items():
+                self.add_error(_PREFIX + name if _PREFIX + name in self.fields else None, words)
+        except CannotUnseal:
+            self.add_error(None, _("The stored keys cannot be read: enter all of them again."))
+            self.instance.secrets = ""
+        if not self.errors and self._is_known():
+            self.add_error(None, _("This account is here already."))
+        return cleaned
+
+    def _is_known(self) -> bool:
+        same = CarrierAccount.objects.filter(
+            carrier=self.instance.carrier, external_id=self.instance.external_id
+        )
+        return same.exclude(pk=self.instance.pk).exists()
+
+
+def _form_for(name: str) -> type[AccountForm]:
+    """The form with the fields of one carrier's keys."""
+    entry = carrier(name)
+    secrets = secret_fields(entry)
+    fields: dict[str, Any] = {}
+    for key, field in entry.credentials.model_fields.items():
+        widget = UnfoldAdminPasswordWidget() if key in secrets else UnfoldAdminTextInputWidget()
+        fields[_PREFIX + key] = forms.CharField(
+            label=_LABELS.get(key, key.replace("_", " ")),
+            required=field.is_required(),
+            widget=widget,
+        )
+    return type("AccountForm", (AccountForm,), fields)
+
+
+@admin.register(CarrierAccount)
+class CarrierAccountAdmin(TenantModelAdmin):
+    """The tenant's accounts. A new one is made for a carrier: `add/?carrier=telnyx`."""
+
+    list_display = ("title", "carrier", "is_active", "checked_at", "result")
+    list_filter = ("carrier", "is_active")
+    search_fields = ("label", "external_id", "checked_name")
+    readonly_fields = ("webhooks", "checked_at", "result")
+    actions = ("check_connection",)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: CarrierAccount | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Its fields are those of the carrier."""
+        kwargs["form"] = _form_for(self._carrier(request, obj))
+        kwargs["fields"] = ["carrier", "label", "is_active", "record_calls"]
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: CarrierAccount | None = None) -> Any:
+        """Keys by themselves; what was found, once there is something."""
+        form = _form_for(self._carrier(request, obj))
+        keys = [name for name in form.declared_fields if name.startswith(_PREFIX)]
+        parts: list[Any] = [
+            (None, {"fields": ["carrier", "label", "is_active", "record_calls"]}),
+            (_("Keys"), {"fields": keys}),
+        ]
+        if obj is not None:
+            parts.append((_("Connection"), {"fields": list(self.readonly_fields)}))
+        return parts
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The carriers that there are; the page is that of one."""
+        if db_field.name == "carrier":
+            kwargs["choices"] = [(entry.name, entry.title) for entry in CARRIERS]
+            kwargs["initial"] = self._carrier(request, None)
+        field = super().formfield_for_choice_field(db_field, request, **kwargs)
+        if field is not None and db_field.name == "carrier":
+            field.help_text = _("Another carrier has other keys: choose it before you enter them.")
+            field.widget.attrs["onchange"] = "location.search = '?carrier=' + this.value"
+        return field
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """An account stays at its carrier."""
+        return (*self.readonly_fields, "carrier") if obj is not None else self.readonly_fields
+
+    def _carrier(self, request: HttpRequest, obj: CarrierAccount | None) -> str:
+        wanted = request.POST.get("carrier") or request.GET.get("carrier", "")
+        known = {entry.name for entry in CARRIERS}
+        if obj is not None:
+            return obj.carrier
+        return wanted if wanted in known else CARRIERS[0].name
+
+    def save_model(
+        self, request: HttpRequest, obj: CarrierAccount, form: Any, change: bool
+    ) -> None:
+        """New keys are tried at once."""
+        super().save_model(request, obj, form, change)
+        if obj.checked_at is None:
+            account_check_on_commit(obj)
+
+    @admin.action(description=gettext_lazy("Check the connection"))
+    def check_connection(self, request: HttpRequest, queryset: QuerySet[CarrierAccount]) -> None:
+        """Ask the carriers who we are there."""
+        accounts = list(queryset)
+        for account in accounts:
+            self._note(request, "checked", account)
+            account_check_on_commit(account)
+        text = ngettext(
+            "%(n)d account is being checked; the result is shown here in a moment.",
+            "%(n)d accounts are being checked; the results are shown here in a moment.",
+            len(accounts),
+        )
+        messages.info(request, text % {"n": len(accounts)})
+
+    @display(description=gettext_lazy("account"), ordering="label")  # type: ignore[untyped-decorator]
+    def title(self, account: CarrierAccount) -> str:
+        """What it is called here, else there."""
+        return account.label or account.checked_name or account.external_id
+
+    @display(description=gettext_lazy("webhooks' address"))  # type: ignore[untyped-decorator]
+    def webhooks(self, account: CarrierAccount) -> str:
+        """What has to be entered at the carrier."""
+        return webhook_url(account.carrier, account.public_id)
+
+    @display(description=gettext_lazy("connection"))  # type: ignore[untyped-decorator]
+    def result(self, account: CarrierAccount) -> str:
+        """What the last check found, in clear sentences."""
+        if account.checked_at is None:
+            return _("Not checked yet")
+        if account.problems:
+            return format_html_join("\n", "{}<br>", ((problem,) for problem in account.problems))
+        return _("In order: %(name)s") % {"name": account.checked_name or account.external_id}

@@ -1,0 +1,36 @@
+"""Asks carriers who an account is there: the "check connection" of the back office."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from agents.brain.errors import ProviderError
+from calls import dispatch
+from calls.providers.carriers.port import Checked
+from calls.providers.carriers.registry import carrier
+from calls.services.accounts import account_checked
+from tenants.db import run_in_tenant
+from tenants.sealing import CannotUnseal
+
+
+async def check(tenant_id: int, account_id: int) -> None:
+    """Ask, and note the answer with the account."""
+    found = await _ask(tenant_id, account_id)
+    await run_in_tenant(tenant_id, account_checked, account_id=account_id, found=found)
+
+
+async def _ask(tenant_id: int, account_id: int) -> Checked:
+    try:
+        account = await run_in_tenant(tenant_id, dispatch.stored_account, account_id)
+        api = dispatch.connect(account)
+    except (CannotUnseal, ValidationError) as error:
+        return Checked("", (f"The stored keys cannot be used, enter them again: {error}",))
+    try:
+        return await api.check()
+    except ProviderError as error:  # whatever is not the account's fault
+        return Checked(
+            "",
+            (f"{carrier(account.carrier).title} cannot be asked at the moment: {error.message}",),
+        )
+    finally:
+        await api.aclose()
