@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 Slot = Literal["name", "phone", "date", "people", "number", "time", "message"]
-SLOTS: tuple[Slot, ...] = get_args(Slot)
+# Those that an entry of the knowledge may ask for; the others belong to functions.
+SLOTS: tuple[Slot, ...] = ("name", "phone", "date", "people", "number")
