@@ -262,6 +262,24 @@ async def test_newer_socket_takes_over_from_one_that_only_seems_alive():
         await attending
 
 
+async def test_defect_on_a_socket_is_logged_and_the_page_may_come_back(caplog):
+    async with connected() as (media, page):
+
+        def defect(_text: str, _final: bool) -> None:
+            raise ZeroDivisionError
+
+        media.on_transcript = defect
+        page.socket.put({"type": "transcript", "text": "hola"})
+        await eventually(lambda: media._socket is None)
+        assert "a page's socket cannot be served" in caplog.text
+        again = Socket()
+        attending = asyncio.create_task(media.attend(again.receive, again.send))
+        again.put({"type": "dtmf", "digit": "7"})
+        assert await next_of(media, Dtmf) == Dtmf("7")
+        await media.hang_up(1000)
+        await attending
+
+
 async def test_page_that_does_not_come_back_has_lost_its_call():
     async with connected(Options(grace=150)) as (media, page):
         page.socket.disconnect(1006)

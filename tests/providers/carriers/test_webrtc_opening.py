@@ -10,6 +10,7 @@ import pytest
 from calls.providers.carriers.errors import Fault, MediaFault, StreamGone
 from calls.providers.carriers.webrtc import opening as opening_module
 from calls.providers.carriers.webrtc.ice import IceOptions
+from calls.providers.carriers.webrtc.opening import Opening
 from calls.providers.carriers.webrtc.peer import answering
 from calls.simulator.webrtc import PagePeer
 from tests.providers.carriers.webrtc_page import ICE, PLAIN, START, Page
@@ -157,4 +158,16 @@ async def test_candidates_that_come_later_are_tried():
     await page.peer.accept(answer)
     assert await peer.connected(5)
     await peer.close()
+    await page.peer.close()
+
+
+async def test_socket_that_closes_under_our_answer_leaves_nothing():
+    page = Page()
+
+    async def gone(_message: object) -> None:
+        raise RuntimeError("closed")
+
+    page.socket.put({"type": "offer", "sdp": await page.peer.offer()})
+    with pytest.raises(StreamGone):
+        await Opening(page.socket.receive, gone, ICE, "tests").start()
     await page.peer.close()

@@ -182,12 +182,14 @@ class WebRtcMedia:
             await before.leave(1000, "another socket took over")
         self._absent.cancel()
         socket = self._socket
-        waits = [
-            asyncio.ensure_future(work)
-            for work in (self._listen(socket), self._done.wait(), socket.left.wait())
-        ]
+        listening = asyncio.ensure_future(self._listen(socket))
+        waits = [listening, *map(asyncio.ensure_future, (self._done.wait(), socket.left.wait()))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                listening.result()
+        except Exception:  # a defect of ours: the page may come back on another socket
+            log.exception("a page's socket cannot be served")
         finally:
             for task in waits:
                 task.cancel()

@@ -8,6 +8,7 @@ given up on that: then its sound comes over the socket, as that of a page which 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ from calls.providers.carriers.webrtc.ice import IceOptions
 
 if TYPE_CHECKING:
     from calls.providers.carriers.webrtc.peer import Peer
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10.0  # for a page that has made an offer, instead of the start's own time
 MOST_MESSAGES = 100
@@ -121,7 +124,11 @@ class Opening:
             await peer.close()
 
     async def _tell(self, message: dict[str, Any]) -> None:
-        await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+        try:
+            await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+        except Exception:  # whatever a server's library raises for a socket that just closed
+            log.debug("the socket took no answer", exc_info=True)
+            raise StreamGone from None
 
 
 def servers_for(ice: IceOptions, user: str) -> dict[str, Any]:
