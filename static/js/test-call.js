@@ -139,9 +139,7 @@ class Call {
     this.partial = { caller: null, agent: null };
     this.recognition = null;
     this.transport = "websocket";
-    this.resumeToken = null;
-    this.cutOffAt = null;
-    this.connection = null;
+    this.connection = this.resumeToken = this.cutOffAt = null;
     this.socket = this.openSocket();
     this.timer = setInterval(() => this.tick(), 250);
     audio.capture.port.onmessage = ({ data }) => this.captured(data);
@@ -155,12 +153,9 @@ class Call {
   openSocket() {
     const url = new URL(page.dataset.socket, window.location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    if (this.resumeToken) {
-      url.searchParams.set("resume", this.resumeToken);
-    } else {
-      url.searchParams.set("agent", view.agent.value);
-      url.searchParams.set("language", view.language.value);
-    }
+    const chosen = { agent: view.agent.value, language: view.language.value };
+    const query = this.resumeToken ? { resume: this.resumeToken } : chosen;
+    Object.entries(query).forEach(([name, value]) => url.searchParams.set(name, value));
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => (this.resumeToken ? this.resumed() : this.begin());
@@ -170,27 +165,23 @@ class Call {
   }
 
   async begin() {
-    await this.connect();
-    this.send({
-      type: "start", sample_rate: 16000, transport: this.transport,
-      speech_recognition: Boolean(Recognition),
-    });
+    if (window.RTCPeerConnection) await this.connect();
+    const start = { type: "start", sample_rate: 16000, transport: this.transport };
+    this.send({ ...start, speech_recognition: Boolean(Recognition) });
   }
 
   // Sound goes over WebRTC where that works, else over the socket.
   async connect() {
-    if (!window.RTCPeerConnection) return;
-    const { Connection } = await import(page.dataset.webrtc);
-    this.connection = new Connection(
-      this.stream, (message) => this.send(message), () => addLine("note", texts.reconnecting),
-    );
     try {
+      const { Connection } = await import(page.dataset.webrtc);
+      const interrupted = () => addLine("note", texts.reconnecting);
+      this.connection = new Connection(this.stream, (message) => this.send(message), interrupted);
       await this.connection.connect();
       this.transport = "webrtc";
     } catch (error) {
       console.info(`No WebRTC: ${error.message}`);
     }
-    if (this.ended || this.transport === "websocket") this.connection.close();
+    if (this.ended || this.transport === "websocket") this.connection?.close();
   }
 
   resumed() {
@@ -199,7 +190,9 @@ class Call {
   }
 
   send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify(message));
+    return open;
   }
 
   captured({ pcm, level }) {

@@ -2,7 +2,8 @@
 // `ice`, `offer` and `candidate` from here, `ice` and `answer` from there.
 
 const CONNECT_MS = 4000; // then the page's sound goes over its socket
-const RECONNECT_MS = 2000;
+const RETRY_MS = 1000;
+const MOST_TRIES = 12; // by then the server has given the call up
 const INTERRUPTED = new Set(["disconnected", "failed", "closed"]);
 
 const within = (ms, work) => {
@@ -14,7 +15,8 @@ const within = (ms, work) => {
 };
 
 export class Connection {
-  // `send` takes messages for the server; `onInterrupted` is told each time the way breaks off.
+  // `send` takes messages for the server, and tells whether it can; `onInterrupted` is called each
+  // time that the way breaks off.
   constructor(stream, send, onInterrupted) {
     this.stream = stream;
     this.send = send;
@@ -37,11 +39,10 @@ export class Connection {
     if (answer) answer(message);
   }
 
-  ask(message, type) {
-    return new Promise((resolve) => {
-      this.asked[type] = resolve;
-      this.send(message);
-    });
+  async ask(message, type) {
+    const answered = new Promise((resolve) => { this.asked[type] = resolve; });
+    if (!this.send(message)) throw new Error("the socket is away");
+    return answered;
   }
 
   get connected() { return this.peer !== null && this.peer.connectionState === "connected"; }
@@ -83,14 +84,14 @@ export class Connection {
     await connected;
   }
 
-  // The network changed or the way broke off: offer anew until it works or the call is over.
+  // The network changed or the way broke off: offer anew until that works.
   async reconnect() {
     if (this.connecting || this.closed || !this.peer) return;
     this.connecting = true;
     if (!this.connected) this.onInterrupted();
-    for (let again = true; again && !this.closed;) {
-      again = await this.connect().then(() => false, () => !this.connected);
-      if (again) await new Promise((resolve) => { setTimeout(resolve, RECONNECT_MS); });
+    for (let tries = 0; tries < MOST_TRIES && !this.closed; tries += 1) {
+      if (await this.connect().then(() => true, () => false)) break;
+      await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
     }
     this.connecting = false;
   }
