@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 
 from calls.api.campaigns import CampaignViewSet
 from calls.api.notes import CallBackViewSet, TakenMessageViewSet
+from calls.api.threecx import JournalView, LookupView, TemplateView
 from calls.api.views import CallViewSet, RecordingView
 from calls.api.widgets import WidgetTokenView
 
@@ -23,6 +24,9 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("calls/<uuid:public_id>/recording/", RecordingView.as_view(), name="call-recording"),
     path("widget-tokens/", WidgetTokenView.as_view(), name="widget-tokens"),
+    path("3cx/template", TemplateView.as_view(), name="threecx-template"),
+    path("3cx/lookup", LookupView.as_view(), name="threecx-lookup"),
+    path("3cx/journal", JournalView.as_view(), name="threecx-journal"),
     path("", include(router.urls)),
 ]
 

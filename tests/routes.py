@@ -85,6 +85,9 @@ ROUTES: dict[str, Route] = {
     "api/v1/campaigns/<uuid:public_id>/stop/": Route(
         (401, 200, 403, 404, 404), method="POST", path=_campaign
     ),
+    "api/v1/3cx/template": Route((401, 409, 403, 409, 409)),
+    "api/v1/3cx/lookup": Route((401, 400, 400, 400, 400)),
+    "api/v1/3cx/journal": Route((401, 400, 400, 400, 400), method="POST"),
     "api/v1/widget-tokens/": Route(
         (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}
     ),

@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from calls.admin.placing import PlacesCalls
 from calls.end_reasons import end_reason_label
-from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
+from calls.models import Call, CallEvent, JournalEntry, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
 
 
@@ -69,6 +69,17 @@ class CallEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
     tab = True
 
 
+class JournalInline(ReadOnly, TabularInline):  # type: ignore[misc]
+    """What the PBX reported of it."""
+
+    model = JournalEntry
+    fields = ("started_at", "kind", "number", "extension", "name", "queue", "ended_at")
+    readonly_fields = fields
+    ordering = ("started_at",)
+    extra = 0
+    tab = True
+
+
 class LiveFilter(admin.SimpleListFilter):
     """Calls that somebody is on right now."""
 
@@ -107,7 +118,7 @@ class CallAdmin(ReadOnly, PlacesCalls, TenantModelAdmin):
     list_select_related = ("agent",)
     search_fields = ("from_number", "to_number", "carrier_id")
     date_hierarchy = "started_at"
-    inlines = (UtteranceInline, CallEventInline)
+    inlines = (UtteranceInline, CallEventInline, JournalInline)
     actions_list = ("place_call",)
 
     @display(  # type: ignore[untyped-decorator]

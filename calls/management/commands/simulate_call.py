@@ -35,6 +35,9 @@ from calls.simulator.screen import Screen
 from calls.simulator.telnyx import TelnyxCloud
 from calls.simulator.telnyx_call import NotAnswered, ring
 from calls.simulator.telnyx_stream import TelnyxStream
+from calls.simulator.threecx import PORT as PBX_PORT
+from calls.simulator.threecx import NobodyListens, ThreeCxTelephone
+from calls.simulator.threecx_account import account_at_simulated_pbx, call_of
 from calls.simulator.twilio import Account, TwilioStream
 from calls.simulator.witness import (
     LANGUAGE_NAMES,
@@ -51,7 +54,7 @@ INCOMING_CALL = "/api/v1/twilio/incoming-call"
 CALLER = "+14155550100"
 
 
-Stream: TypeAlias = TwilioStream | TelnyxStream | BrowserStream
+Stream: TypeAlias = TwilioStream | TelnyxStream | ThreeCxTelephone | BrowserStream
 
 USAGE = "make call [VARIABLE=value ...]  or  manage.py simulate_call [options]"
 EPILOG = """\
@@ -109,10 +112,10 @@ class Command(BaseCommand):
             "script's language)")  # fmt: skip
         add(
             "--carrier",
-            choices=("twilio", "telnyx", "browser", "webrtc"),
+            choices=("twilio", "telnyx", "threecx", "browser", "webrtc"),
             default="twilio",
-            help="telephone through Twilio's protocol (default) or Telnyx's, or call as a web "
-            "page does, over its socket or over WebRTC",
+            help="telephone through Twilio's protocol (default), Telnyx's or a 3CX's, or call as "
+            "a web page does, over its socket or over WebRTC",
         )
         add("--language", choices=sorted(LANGUAGE_NAMES), default="",
             help="what the caller speaks (default: the agent's first language)")  # fmt: skip
@@ -245,6 +248,8 @@ async def _dialled(
             return await by_twilio(server, dialled, screen)
         if carrier == "telnyx":
             return await by_telnyx(server, dialled, screen, carriers)
+        if carrier == "threecx":
+            return await by_threecx(dialled, screen, carriers)
         over_webrtc = carrier == "webrtc"
         return await by_browser(server, dialled, screen, language, over_webrtc=over_webrtc)
     except (httpx.TransportError, OSError) as error:
@@ -369,6 +374,25 @@ async def by_telnyx(
         raise Unanswered(f"{server}: {error}") from None
     screen.line(f"From {CALLER} to {dialled.number}, answered by Call Control")
     return stream, {"carrier_id": leg.id}
+
+
+async def by_threecx(
+    dialled: Dialled, screen: Screen, carriers: contextlib.AsyncExitStack
+) -> tuple[ThreeCxTelephone, dict[str, str]]:
+    """Be a 3CX that the called agent's tenant has an account at, and ring its route point."""
+    await carriers.enter_async_context(account_at_simulated_pbx(dialled.tenant_id))
+    screen.line("Waiting for the server to come to the simulated 3CX")
+    try:
+        telephone = await ThreeCxTelephone.call(caller=CALLER, dialled=dialled.number)
+    except NobodyListens as error:
+        raise Unanswered(f"{error}; is `make run` running with this database?") from None
+    except OSError:
+        raise Unanswered(
+            f"port {PBX_PORT} is taken: another simulated 3CX runs on this machine"
+        ) from None
+    screen.line(f"From {CALLER} to {dialled.number}, answered at the route point")
+    public_id = await call_of(dialled.tenant_id, telephone.leg)
+    return telephone, {"public_id": str(public_id)}
 
 
 async def by_browser(
