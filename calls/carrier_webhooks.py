@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from django.db import DatabaseError, InterfaceError
@@ -22,16 +22,19 @@ from calls import dispatch, outbox
 from calls.carrier_auth import installation_keys
 from calls.links import public_url
 from calls.live import live
-from calls.models import Call, CarrierAccount, Channel, Leg, Number
+from calls.models import Call, CarrierAccount, Channel, Direction, Leg, Message, Number
 from calls.presence import presence
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Webhook
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import Event, MalformedEvent, Ringing
+from calls.providers.carriers.signals import Event, MalformedEvent, MessageReceived, Ringing
+from calls.providers.carriers.twilio import twiml
 from calls.reception import to_nobody
 from calls.ringing import prepare_greeting
 from calls.services.carrier_events import event_store, stray_event_store
 from calls.services.carrier_signals import leg_apply
 from calls.services.intake import Ring
+from calls.services.message_orders import message_named
+from calls.services.message_signals import message_apply
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key, tenant_transaction
 from tenants.sealing import CannotUnseal
 
@@ -44,7 +47,7 @@ class NobodysAddress(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which account an address belongs to, with its keys, and the call where it names one.
+    """Which account an address belongs to, with its keys, and what of ours it names.
 
     The installation's own account has no id, and its events no tenant yet.
     """
@@ -54,6 +57,7 @@ class Origin:
     tenant_id: int | None = None
     account_id: int | None = None
     call_id: int | None = None
+    message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +66,51 @@ class Kept:
 
     tenant_id: int | None
     leg: str
+    message: str = ""
 
 
 @csrf_exempt
 @require_POST
 async def telnyx(
-    request: HttpRequest, account: uuid.UUID | None = None, call: uuid.UUID | None = None
+    request: HttpRequest,
+    account: uuid.UUID | None = None,
+    call: uuid.UUID | None = None,
+    message: uuid.UUID | None = None,
 ) -> HttpResponse:
-    """Telnyx's Call Control events: of the installation's account, a tenant's, or of one call."""
-    return await take(request, carrier(Channel.TELNYX), account=account, call=call)
+    """Telnyx's events: of the installation's account, a tenant's, of one call or one message."""
+    entry = carrier(Channel.TELNYX)
+    return await take(request, entry, account=account, call=call, message=message)
+
+
+@csrf_exempt
+@require_POST
+async def twilio_messages(
+    request: HttpRequest,
+    kind: str,
+    account: uuid.UUID | None = None,
+    message: uuid.UUID | None = None,
+) -> HttpResponse:
+    """What Twilio tells of written messages. Nothing is written back in the answer."""
+    entry = carrier(Channel.TWILIO)
+    answer = await take(request, entry, account=account, message=message, kind=kind)
+    if answer.status_code == HTTPStatus.OK:
+        return HttpResponse(twiml.nothing(), content_type="text/xml; charset=utf-8")
+    return answer
 
 
 async def take(
     request: HttpRequest,
     entry: Carrier,
     *,
-    account: uuid.UUID | None,
-    call: uuid.UUID | None,
+    account: uuid.UUID | None = None,
+    call: uuid.UUID | None = None,
+    message: uuid.UUID | None = None,
     kind: str = "",
 ) -> HttpResponse:
     """Verify a request, keep its event and answer; it is applied behind the answer."""
     outbox.open_here()
     try:
-        origin = await run_unscoped(origin_of, entry.name, account, call)
+        origin = await run_unscoped(origin_of, entry.name, account, call, message)
         event = _verified(request, entry, origin, kind)
         kept = await run_unscoped(keep, origin, event)
     except (NobodysAddress, NotAuthentic) as error:
@@ -120,7 +146,12 @@ def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -
 # --- on the bridge's threads -------------------------------------------------------------------
 
 
-def origin_of(carrier_name: str, account: uuid.UUID | None, call: uuid.UUID | None) -> Origin:
+def origin_of(
+    carrier_name: str,
+    account: uuid.UUID | None,
+    call: uuid.UUID | None = None,
+    message: uuid.UUID | None = None,
+) -> Origin:
     """Whose address this is. Raises NobodysAddress and CannotUnseal."""
     if account is not None:
         tenant_id = tenant_by_key(CarrierAccount, account)
@@ -135,6 +166,12 @@ def origin_of(carrier_name: str, account: uuid.UUID | None, call: uuid.UUID | No
             raise NobodysAddress(f"there is no call {call}")
         with tenant_transaction(tenant_id):
             return _of_call(carrier_name, call, tenant_id)
+    if message is not None:
+        tenant_id = tenant_by_key(Message, message)
+        if tenant_id is None:
+            raise NobodysAddress(f"there is no message {message}")
+        with tenant_transaction(tenant_id):
+            return _of_message(carrier_name, message)
     return Origin(carrier_name, dict(installation_keys(carrier_name)))
 
 
@@ -159,6 +196,16 @@ def _of_call(carrier_name: str, public_id: uuid.UUID, tenant_id: int) -> Origin:
     return Origin(carrier_name, keys, tenant_id, None, leg.call_id)
 
 
+def _of_message(carrier_name: str, public_id: uuid.UUID) -> Origin:
+    row: Message = Message.objects.select_related("account").get(public_id=public_id)
+    if row.carrier != carrier_name or row.direction != Direction.OUTBOUND:
+        raise NobodysAddress(f"message {public_id} was not sent by {carrier_name}")
+    if row.account is not None:
+        return replace(_of_account(carrier_name, row.account), message_id=row.pk)
+    keys = dict(installation_keys(carrier_name))
+    return Origin(carrier_name, keys, row.tenant_id, None, message_id=row.pk)
+
+
 def keep(origin: Origin, event: Event) -> Kept | None:
     """Store an event where it belongs; None if it was told before."""
     tenant_id = origin.tenant_id
@@ -174,15 +221,19 @@ def keep(origin: Origin, event: Event) -> Kept | None:
             account_id=origin.account_id,
             call_id=origin.call_id,
         )
-    return Kept(tenant_id, row.leg) if row is not None else None
+        if row is not None and origin.message_id is not None:
+            message_named(message_id=origin.message_id, carrier_id=row.message)
+    return Kept(tenant_id, row.leg, row.message) if row is not None else None
 
 
 def _tenant_of(carrier_name: str, event: Event) -> int | None:
-    """Who has the leg; for a new one, who has the number that it calls."""
+    """Who has the leg; for a new one and for a message, who has the number that it is for."""
     if event.leg and (known := tenant_by_key(Leg, event.leg)) is not None:
         return known
-    ringing = _incoming(carrier_name, event)
-    return tenant_by_key(Number, ringing.to_number) if ringing is not None else None
+    for signal in carrier(carrier_name).signals(event):
+        if isinstance(signal, MessageReceived) or (isinstance(signal, Ringing) and signal.incoming):
+            return tenant_by_key(Number, signal.to_number)
+    return None
 
 
 def _note_wrong_number(carrier_name: str, event: Event) -> bool:
@@ -210,6 +261,10 @@ def _incoming(carrier_name: str, event: Event) -> Ringing | None:
 
 async def follow(origin: Origin, kept: Kept) -> None:
     """Take notice of a stored event, and do what comes of it."""
+    if kept.tenant_id is not None and kept.message:
+        await run_in_tenant(
+            kept.tenant_id, message_apply, carrier_name=origin.carrier, carrier_id=kept.message
+        )
     turned_away = kept.tenant_id is None
     if kept.tenant_id is not None and kept.leg:
         taken = await run_in_tenant(

@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.urls import reverse
 
+from calls.models import Channel
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.registry import has_no_webhooks
 from calls.tokens import stream_token
 
 MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
+TWILIO_HOOKS = "/api/v1/twilio"
+MESSAGE_PATH = "/api/v1/{carrier}/messages/{message}"
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 
 
@@ -38,10 +41,12 @@ def stream_target(
 def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
     """Where the carrier sends what happens at an account; without one, at the installation's.
 
-    Empty for a carrier that sends nothing.
+    Empty for a carrier that sends nothing. For Twilio it is the address up to the kind of callback.
     """
     if has_no_webhooks(carrier):
         return ""
+    if carrier == Channel.TWILIO:
+        return public_url(f"{TWILIO_HOOKS}/{account}" if account is not None else TWILIO_HOOKS)
     if account is None:
         return public_url(reverse(f"calls:{carrier}-webhook"))
     return public_url(reverse(f"calls:{carrier}-account-webhook", args=[account]))
@@ -52,6 +57,11 @@ def signals_url(carrier: str, call_id: uuid.UUID) -> str:
     if has_no_webhooks(carrier):
         return ""
     return public_url(reverse(f"calls:{carrier}-call-webhook", args=[call_id]))
+
+
+def message_url(carrier: str, message_id: uuid.UUID) -> str:
+    """Where the carrier sends what becomes of this message of ours."""
+    return public_url(MESSAGE_PATH.format(carrier=carrier, message=message_id))
 
 
 def action_url(name: str, call_id: uuid.UUID) -> str:

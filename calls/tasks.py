@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
 from celery import shared_task
 from django.utils import timezone
 
-from calls import dispatch, outbox
+from calls import dispatch, message_files, messaging, outbox
 from calls.checking import check
 from calls.fetching import fetch
 from calls.models import Call
 from calls.services.calls import calls_sweep, calls_without_figures
 from calls.services.campaign_run import campaign_step, campaigns_underway
-from calls.services.carrier_events import legs_waiting, stray_events_forget
+from calls.services.carrier_events import legs_waiting, messages_told, stray_events_forget
 from calls.services.carrier_recordings import recordings_overdue
 from calls.services.carrier_signals import leg_apply
 from calls.services.finalise import call_finalise
 from calls.services.lines import lines_sweep
+from calls.services.message_files import message_files_waiting
+from calls.services.message_orders import messages_waiting
+from calls.services.message_signals import message_apply
 from calls.services.orders import commands_waiting
 from tenants.db import tenant_transaction
 from tenants.selectors import active_tenant_ids
@@ -38,12 +42,24 @@ def finalise_call(_tenant_id: int, call_id: int) -> None:
 @tenant_task(atomic=False)
 def send_command(tenant_id: int, command_id: int) -> None:
     """Send an order to its carrier. It is claimed first, so twice is as good as once."""
-    asyncio.run(_send(tenant_id, command_id))
+    asyncio.run(_closing(dispatch.send(tenant_id, command_id)))
 
 
-async def _send(tenant_id: int, command_id: int) -> None:
+@tenant_task(atomic=False)
+def send_message(tenant_id: int, message_id: int) -> None:
+    """Send a written message. It is claimed first, so twice is as good as once."""
+    asyncio.run(_closing(messaging.send(tenant_id, message_id)))
+
+
+@tenant_task(atomic=False)
+def fetch_message_file(tenant_id: int, file_id: int) -> None:
+    """Bring what came with a message from its carrier. Doing it twice is harmless."""
+    asyncio.run(_closing(message_files.fetch(tenant_id, file_id)))
+
+
+async def _closing(work: Awaitable[None]) -> None:
     try:
-        await dispatch.send(tenant_id, command_id)
+        await work
     finally:
         await dispatch.close_all()
 
@@ -73,6 +89,32 @@ def sweep_calls() -> int:
             closed += calls_sweep(now=now)
             calls_without_figures(now=now)
     return closed
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def sweep_messages() -> int:
+    """Finish, in every tenant, what a process that died left of written messages; how much."""
+    return sum(_sweep_messages_of(tenant_id) for tenant_id in list(active_tenant_ids()))
+
+
+def _sweep_messages_of(tenant_id: int) -> int:
+    now = timezone.now()
+    with tenant_transaction(tenant_id):
+        told = messages_told(now=now)
+    for carrier_name, carrier_id in told:
+        try:
+            with tenant_transaction(tenant_id):
+                message_apply(carrier_name=carrier_name, carrier_id=carrier_id)
+        except Exception:  # one message's defect must not keep the others waiting
+            log.exception("%s: what was told of %s cannot be applied", carrier_name, carrier_id)
+    with tenant_transaction(tenant_id):
+        waiting = messages_waiting(now=now)
+        files = message_files_waiting(now=now)
+    for message_id in waiting:
+        send_message.delay(tenant_id, message_id)
+    for file_id in files:
+        fetch_message_file.delay(tenant_id, file_id)
+    return len(told) + len(waiting) + len(files)
 
 
 @shared_task  # type: ignore[untyped-decorator]

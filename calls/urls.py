@@ -19,6 +19,14 @@ urlpatterns = [
         name="telnyx-account-webhook",
     ),
     path("telnyx/calls/<uuid:call>", carrier_webhooks.telnyx, name="telnyx-call-webhook"),
+    path("telnyx/messages/<uuid:message>", carrier_webhooks.telnyx),
+    path("twilio/message", carrier_webhooks.twilio_messages, {"kind": "message"}),
+    path("twilio/<uuid:account>/message", carrier_webhooks.twilio_messages, {"kind": "message"}),
+    path(
+        "twilio/messages/<uuid:message>/message-status",
+        carrier_webhooks.twilio_messages,
+        {"kind": "message-status"},
+    ),
     path(
         "twilio/after-dial/<uuid:public_id>", webhooks.twilio_after_dial, name="twilio-after-dial"
     ),

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from calls.api.campaigns import CampaignViewSet
+from calls.api.messages import MessageMediaView, MessageViewSet
 from calls.api.notes import CallBackViewSet, TakenMessageViewSet
 from calls.api.threecx import JournalView, LookupView, TemplateView
 from calls.api.views import CallViewSet, RecordingView
@@ -16,6 +17,7 @@ app_name = "api"
 
 router = SimpleRouter(use_regex_path=False)
 router.register("calls", CallViewSet, basename="call")
+router.register("messages", MessageViewSet, basename="message")
 router.register("taken-messages", TakenMessageViewSet, basename="taken-message")
 router.register("call-backs", CallBackViewSet, basename="call-back")
 router.register("campaigns", CampaignViewSet, basename="campaign")
@@ -23,6 +25,11 @@ router.register("campaigns", CampaignViewSet, basename="campaign")
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("calls/<uuid:public_id>/recording/", RecordingView.as_view(), name="call-recording"),
+    path(
+        "messages/<uuid:public_id>/media/<int:place>/",
+        MessageMediaView.as_view(),
+        name="message-media",
+    ),
     path("widget-tokens/", WidgetTokenView.as_view(), name="widget-tokens"),
     path("3cx/template", TemplateView.as_view(), name="threecx-template"),
     path("3cx/lookup", LookupView.as_view(), name="threecx-lookup"),

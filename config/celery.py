@@ -19,6 +19,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10.0},
         },
+        "sweep-messages": {
+            "task": "calls.tasks.sweep_messages",
+            "schedule": 10.0,
+            "options": {"expires": 10.0},
+        },
         "sweep-carriers": {
             "task": "calls.tasks.sweep_carriers",
             "schedule": 5.0,

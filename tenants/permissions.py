@@ -17,6 +17,8 @@ class Permission(StrEnum):
     CALLS_VIEW = "calls.view"
     CALLS_CONTROL = "calls.control"
     CAMPAIGNS_MANAGE = "campaigns.manage"
+    MESSAGES_VIEW = "messages.view"
+    MESSAGES_SEND = "messages.send"
     RECORDINGS_LISTEN = "recordings.listen"
     AGENTS_VIEW = "agents.view"
     AGENTS_TEST = "agents.test"
@@ -36,6 +38,8 @@ LABELS: dict[Permission, Any] = {
     Permission.CALLS_VIEW: _("See calls and transcripts"),
     Permission.CALLS_CONTROL: _("Place, transfer and end calls"),
     Permission.CAMPAIGNS_MANAGE: _("Fill, start and stop campaigns"),
+    Permission.MESSAGES_VIEW: _("Read SMS and WhatsApp messages"),
+    Permission.MESSAGES_SEND: _("Write SMS and WhatsApp messages"),
     Permission.RECORDINGS_LISTEN: _("Listen to recordings"),
     Permission.AGENTS_VIEW: _("See agents"),
     Permission.AGENTS_TEST: _("Talk to agents in the browser"),
@@ -54,6 +58,7 @@ LABELS: dict[Permission, Any] = {
 _ANALYST = frozenset(
     {
         Permission.CALLS_VIEW,
+        Permission.MESSAGES_VIEW,
         Permission.AGENTS_VIEW,
         Permission.NUMBERS_VIEW,
         Permission.ANALYTICS_VIEW,
@@ -63,6 +68,8 @@ _STAFF = frozenset(
     {
         Permission.CALLS_VIEW,
         Permission.CALLS_CONTROL,
+        Permission.MESSAGES_VIEW,
+        Permission.MESSAGES_SEND,
         Permission.RECORDINGS_LISTEN,
         Permission.AGENTS_VIEW,
         Permission.AGENTS_TEST,

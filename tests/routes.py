@@ -15,7 +15,7 @@ from typing import Any
 
 from agents.models import Agent
 from calls.carrier_auth import installation_keys
-from calls.models import Call, CallBack, Campaign, CarrierAccount, Leg, TakenMessage
+from calls.models import Call, CallBack, Campaign, CarrierAccount, Leg, Message, TakenMessage
 from tests.rows import build_row, make_row
 
 CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
@@ -47,6 +47,21 @@ def _account() -> dict[str, Any]:
     return {"account": account.public_id}
 
 
+def _twilio_account() -> dict[str, Any]:
+    account = build_row(CarrierAccount, carrier="twilio")
+    account.set_credentials(dict(installation_keys("twilio")))
+    account.save()
+    return {"account": account.public_id}
+
+
+def _message_of(carrier: str) -> Callable[[], dict[str, Any]]:
+    def path() -> dict[str, Any]:
+        ours = {"direction": "outbound", "state": "sent", "carrier": carrier, "account": None}
+        return {"message": make_row(Message, **ours).public_id}
+
+    return path
+
+
 def _call_of_carrier() -> dict[str, Any]:
     return {"call": make_row(Leg, carrier="telnyx").call.public_id}
 
@@ -66,6 +81,13 @@ ROUTES: dict[str, Route] = {
     "api/v1/calls/": Route((401, 200, 200, 200, 200)),
     "api/v1/calls/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_call),
     "api/v1/calls/<uuid:public_id>/recording/": Route((401, 404, 404, 404, 404), path=_call),
+    "api/v1/messages/": Route((401, 200, 200, 200, 200)),
+    "api/v1/messages/<uuid:public_id>/": Route(
+        (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(Message).public_id}
+    ),
+    "api/v1/messages/<uuid:public_id>/media/<int:place>/": Route(
+        (401, 404, 404, 404, 404), path=lambda: {"public_id": make_row(Message).public_id}
+    ),
     "api/v1/taken-messages/": Route((401, 200, 200, 200, 200)),
     "api/v1/taken-messages/<uuid:public_id>/": Route(
         (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(TakenMessage).public_id}
@@ -95,6 +117,14 @@ ROUTES: dict[str, Route] = {
     "api/v1/twilio/incoming-call": everyone(403, method="POST"),
     "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
     "api/v1/twilio/after-dial/<uuid:public_id>": everyone(403, method="POST", path=_call),
+    "api/v1/twilio/message": everyone(403, method="POST"),
+    "api/v1/twilio/<uuid:account>/message": everyone(403, method="POST", path=_twilio_account),
+    "api/v1/twilio/messages/<uuid:message>/message-status": everyone(
+        403, method="POST", path=_message_of("twilio")
+    ),
+    "api/v1/telnyx/messages/<uuid:message>": everyone(
+        403, method="POST", path=_message_of("telnyx")
+    ),
     "api/v1/telnyx/call-control": everyone(403, method="POST"),
     "api/v1/telnyx/call-control/<uuid:account>": everyone(403, method="POST", path=_account),
     "api/v1/telnyx/calls/<uuid:call>": everyone(403, method="POST", path=_call_of_carrier),

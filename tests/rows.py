@@ -40,6 +40,7 @@ def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]
             "carrier": "telnyx",
             "external_id": str(next(_numbers)),
         },
+        "calls.message": lambda: {"state": "received"},
         "tenants.apikey": lambda: {"prefix": f"{next(_numbers):012x}", "secret_hash": "0" * 64},
     }
 

@@ -4,6 +4,7 @@ from calls.admin.accounts import CarrierAccountAdmin
 from calls.admin.calls import CallAdmin, RecordingAdmin, RefusedCallAdmin
 from calls.admin.campaigns import CampaignAdmin, CampaignContactAdmin
 from calls.admin.carrier_events import CarrierEventAdmin, StrayEventAdmin
+from calls.admin.messages import MessageAdmin
 from calls.admin.notes import CallBackAdmin, TakenMessageAdmin
 from calls.admin.outbound import DoNotCallAdmin, OutboundSettingsAdmin
 from calls.admin.routing import NumberAdmin, OpeningHoursAdmin, RoutingRuleAdmin
@@ -16,6 +17,7 @@ __all__ = [
     "CarrierAccountAdmin",
     "CarrierEventAdmin",
     "DoNotCallAdmin",
+    "MessageAdmin",
     "NumberAdmin",
     "OpeningHoursAdmin",
     "OutboundSettingsAdmin",

@@ -59,7 +59,7 @@ def place(request: Request) -> Placed:
     """Place what the request asks for. Raises ValidationError (400) and Refused (409, 429)."""
     asked = CallRequestSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
-    key = _key(request)
+    key = idempotency_key(request)
     try:
         return call_place(wanted=_wanted(asked.validated_data), actor=actor_of(request), key=key)
     except CannotBeCalled as error:
@@ -92,7 +92,8 @@ def number_named(text: str) -> Number:
     return number
 
 
-def _key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
+    """What the request names itself by; empty if it does not. Raises ValidationError."""
     key = request.headers.get(HEADER)
     if key is None:
         return ""

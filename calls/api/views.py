@@ -19,9 +19,9 @@ from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from calls.api.files import file_response
 from calls.api.placing import IDEMPOTENCY_KEY, REFUSALS, place
 from calls.api.serializers import CallDetailSerializer, CallRequestSerializer, CallSerializer
-from calls.api.sound import sound_response
 from calls.models import Call, Recording, State
 from calls.recordings import recordings_folder
 from calls.selectors.calls import call_details, call_for, recent_calls, recording_of
@@ -114,7 +114,7 @@ class RecordingView(TenantAPIView):
         path = recordings_folder() / recording.path
         if recording.state == Recording.State.MISSING or not path.is_file():
             raise NotFound
-        answer = sound_response(request, path)
+        answer = file_response(request, path, content_type="audio/wav")
         if answer.status_code < HTTPStatus.BAD_REQUEST:
             audit.record_once(
                 action="recording.listen",

@@ -15,6 +15,7 @@ from calls.models.event import CallEvent, RefusedCall
 from calls.models.hours import Holiday, OpeningHours, OpeningInterval
 from calls.models.journal import JournalEntry
 from calls.models.leg import Leg
+from calls.models.message import Message, MessageFile
 from calls.models.note import CallBack, TakenMessage
 from calls.models.number import Number
 from calls.models.outbound import DoNotCall, OutboundRequest, OutboundSettings
@@ -39,6 +40,8 @@ __all__ = [
     "Holiday",
     "JournalEntry",
     "Leg",
+    "Message",
+    "MessageFile",
     "Number",
     "OpeningHours",
     "OpeningInterval",

@@ -37,6 +37,9 @@ class CarrierEvent(TenantOwned):
     )
     leg = models.CharField(_("leg"), max_length=200, blank=True)
     session = models.CharField(_("carrier's session"), max_length=200, blank=True)
+    message = models.CharField(
+        _("message"), max_length=200, blank=True, help_text=_("The carrier's id of it")
+    )
     kind = models.CharField(_("kind"), max_length=64)
     occurred_at = models.DateTimeField(_("occurred at"))
     payload = models.JSONField(_("content"))
@@ -58,6 +61,11 @@ class CarrierEvent(TenantOwned):
                 fields=["tenant", "carrier", "leg"],
                 condition=~models.Q(leg=""),
                 name="calls_carrier_event_by_leg",
+            ),
+            models.Index(
+                fields=["tenant", "carrier", "message"],
+                condition=~models.Q(message=""),
+                name="calls_carrier_event_by_message",
             ),
             models.Index(
                 fields=["tenant", "received_at"],

@@ -16,7 +16,7 @@ MOST_AT_ONCE = 500
 
 
 class DoNotCall(TenantModel):
-    """A number that is never called."""
+    """A number that is never called, nor written to."""
 
     class Source(models.TextChoices):
         """How it came into the list."""
@@ -24,6 +24,7 @@ class DoNotCall(TenantModel):
         ENTERED = "entered", _("Entered")
         IMPORTED = "imported", _("Imported")
         ASKED = "asked", _("Asked for in a call")
+        WRITTEN = "written", _("Asked for in a message")
 
     number = E164Field(_("number"), help_text=_("With + and country code: +52 55 1234 5678"))
     reason = models.CharField(_("reason"), max_length=200, blank=True)

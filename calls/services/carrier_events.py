@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from calls.jsontext import clean, clean_text
@@ -39,6 +39,7 @@ def event_store(
             "call_id": call_id,
             "leg": event.leg[:200] or _leg_of_session(carrier_name, event.session),
             "session": event.session[:200],
+            "message": event.message[:200],
             "kind": clean_text(event.kind)[:64],
             "occurred_at": event.at,
             "payload": clean(dict(event.payload)),
@@ -110,6 +111,11 @@ def events_of(*, carrier_name: str, leg: str) -> list[CarrierEvent]:
     )
 
 
+def events_of_message(*, carrier_name: str, message: str) -> list[CarrierEvent]:
+    """All that was ever told of a written message."""
+    return list(CarrierEvent.objects.filter(carrier=carrier_name, message=message).order_by("pk"))
+
+
 def events_applied(events: Sequence[CarrierEvent]) -> None:
     """Note that the call has taken notice of these."""
     waiting = [event.pk for event in events if event.applied_at is None]
@@ -117,13 +123,24 @@ def events_applied(events: Sequence[CarrierEvent]) -> None:
         CarrierEvent.objects.filter(pk__in=waiting).update(applied_at=timezone.now())
 
 
+def messages_told(*, now: datetime) -> list[tuple[str, str]]:
+    """(carrier, message) of the current tenant's events that nobody has taken notice of yet."""
+    waiting = _waiting(now).exclude(message="").order_by("carrier", "message")
+    return list(waiting.values_list("carrier", "message").distinct()[:500])
+
+
 def legs_waiting(*, now: datetime) -> list[tuple[str, str]]:
     """(carrier, leg) of the current tenant's events that nobody has taken notice of yet."""
-    waiting = CarrierEvent.objects.filter(
-        applied_at=None, received_at__lt=now - RETRY_AFTER, received_at__gt=now - GIVE_UP_AFTER
-    )
+    waiting = _waiting(now)
     for event in waiting.filter(~Q(session=""), leg="")[:500]:
         if leg := _leg_of_session(event.carrier, event.session):
             CarrierEvent.objects.filter(pk=event.pk).update(leg=leg)
     legs = waiting.exclude(leg="").order_by("carrier", "leg")
     return list(legs.values_list("carrier", "leg").distinct()[:500])
+
+
+def _waiting(now: datetime) -> QuerySet[CarrierEvent]:
+    found: QuerySet[CarrierEvent] = CarrierEvent.objects.filter(
+        applied_at=None, received_at__lt=now - RETRY_AFTER, received_at__gt=now - GIVE_UP_AFTER
+    )
+    return found

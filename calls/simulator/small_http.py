@@ -59,6 +59,14 @@ class Response:
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """Something that is attached to a message."""
+
+    content_type: str
+    content: bytes
+
+
 Handle: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 

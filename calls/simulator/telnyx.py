@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -22,7 +22,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from calls.providers.tls import shared_tls
-from calls.simulator.small_http import Request, Response, serving
+from calls.simulator.small_http import File, Request, Response, serving
 from calls.simulator.telnyx_stream import TelnyxStream
 
 OK: dict[str, Any] = {"data": {"result": "ok"}}
@@ -122,6 +122,7 @@ class TelnyxCloud:
         self.delivered: list[tuple[dict[str, Any], int]] = []
         self.recordings: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
+        self.file_types: dict[str, str] = {}
         self.application: dict[str, Any] = {
             "id": connection_id,
             "record_type": "call_control_application",
@@ -209,12 +210,19 @@ class TelnyxCloud:
         times = {"recording_started_at": now, "recording_ended_at": now}
         await self.post_event("call.recording.saved", {**payload, **times}, self.webhook_url)
 
-    async def write(self, *, to: str, writer: str, text: str, kind: str = "SMS") -> None:
+    async def write(
+        self, *, to: str, writer: str, text: str, kind: str = "SMS", files: Iterable[File] = ()
+    ) -> None:
         """Somebody writes to a number of the account; `kind` is SMS, MMS or WHATSAPP."""
-        received = {"direction": "inbound", "text": text, "media": []}
-        await self.post_event(
-            "message.received", {**_message(kind, writer, to), **received}, self.webhook_url
-        )
+        media = [self._kept(file) for file in files]
+        payload = {**_message(kind, writer, to), "direction": "inbound", "text": text}
+        await self.post_event("message.received", {**payload, "media": media}, self.webhook_url)
+
+    def _kept(self, file: File) -> dict[str, Any]:
+        number = str(uuid.uuid4())
+        self.files[number], self.file_types[number] = file.content, file.content_type
+        url = f"http://127.0.0.1:{self.port}/files/{number}"
+        return {"url": url, "content_type": file.content_type, "size": len(file.content)}
 
     # --- webhooks ---------------------------------------------------------------------------
 
@@ -265,8 +273,9 @@ class TelnyxCloud:
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
         if request.parts[0] == "files":
-            sound = self.files.get(request.parts[-1])
-            return Response(403) if sound is None else Response(200, sound)
+            name = request.parts[-1]
+            kind = {"content-type": self.file_types.get(name, "audio/wav")}
+            return Response(200, self.files[name], kind) if name in self.files else Response(403)
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return refusal(401, "10009", "Authentication failed")
         self.requests.append((request.path, request.json()))
@@ -292,8 +301,9 @@ class TelnyxCloud:
         raise Refused(404, "10005", "Resource not found")
 
     def _sent(self, request: Request) -> dict[str, Any]:
-        """A message goes out; one that comes again with its key is not sent again."""
-        key = request.headers.get("idempotency-key") or str(uuid.uuid4())
+        """A message goes out. Only WhatsApp's comes again with its key without going out again."""
+        known = request.parts[-1] == "whatsapp"
+        key = (request.headers.get("idempotency-key") if known else None) or str(uuid.uuid4())
         if key not in self._answers:
             body = request.json()
             data = _message(body.get("type", "SMS"), body["from"], body["to"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from calls.providers.tls import shared_tls
-from calls.simulator.small_http import Request, Response, serving
+from calls.simulator.small_http import File, Request, Response, serving
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, new_sid, signature
 from calls.simulator.twilio_relay import RelayLine
 from calls.simulator.twilio_script import Script
@@ -129,6 +129,7 @@ class TwilioCloud:
         self.requests: list[tuple[str, str, dict[str, list[str]]]] = []
         self.delivered: list[tuple[str, Form, int]] = []
         self.files: dict[str, bytes] = {}
+        self.attached: dict[str, File] = {}
         self.details: dict[str, Any] = {"friendly_name": "Simulated", "status": "active"}
         self.numbers: list[dict[str, Any]] = []
         self.port = 0
@@ -196,11 +197,19 @@ class TwilioCloud:
         if leg.script is not None:
             await leg.script.give_up()
 
-    async def write(self, *, to: str, writer: str, text: str, **more: str) -> None:
+    async def write(
+        self, *, to: str, writer: str, text: str, attached: Sequence[File] = (), **more: str
+    ) -> None:
         """Somebody writes to a number of the account; WhatsApp numbers say so themselves."""
         sid = new_sid("SM")
+        more["NumMedia"] = str(len(attached))
+        for place, file in enumerate(attached):
+            path = f"Messages/{sid}/Media/{new_sid('ME')}"
+            self.attached[path] = file
+            more[f"MediaUrl{place}"] = f"{self.url}/{VERSION}/Accounts/{self.sid}/{path}"
+            more[f"MediaContentType{place}"] = file.content_type
         form = {"MessageSid": sid, "SmsSid": sid, "SmsMessageSid": sid, "AccountSid": self.sid}
-        form |= {"From": writer, "To": to, "Body": text, "NumMedia": "0", "NumSegments": "1"}
+        form |= {"From": writer, "To": to, "Body": text, "NumSegments": "1"}
         form |= {"SmsStatus": "received", "ApiVersion": VERSION, **more}
         await self.tell(f"{self.hooks}/message", form)
 
@@ -330,6 +339,9 @@ class TwilioCloud:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
+        if request.parts[0] == "cdn":  # where media are redirected to, without our key
+            file = self.attached["/".join(request.parts[1:])]
+            return Response(200, file.content, {"content-type": file.content_type})
         known = base64.b64encode(f"{self.sid}:{self.account.auth_token}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {known}":
             return refusal(401, 20003, "Authenticate")
@@ -351,6 +363,8 @@ class TwilioCloud:
                 return Response(200, {"incoming_phone_numbers": self.numbers, "page": 0})
             case "GET", ["Recordings", name] if name.removesuffix(".wav") in self.files:
                 return Response(200, self.files[name.removesuffix(".wav")])
+            case "GET", ["Messages", _, "Media", _] if rest.strip("/") in self.attached:
+                return Response(307, b"", {"location": f"{self.url}/cdn{rest}"})
             case "POST", ["Calls"]:
                 return Response(201, self._dial(form))
             case "POST", ["Calls", sid]:

@@ -82,6 +82,16 @@ async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
 
     monkeypatch.setattr(carrier_webhooks, "prepare_greeting", unprepared)
     monkeypatch.setattr(outbox, "post", POST)
+    key = simulated.private_key_of(settings.SECRET_KEY)
+    async with application_on_a_port(settings) as url:
+        async with RudeCloud(url, key=simulated.API_KEY, private_key=key).running() as cloud:
+            settings.TELNYX_BASE_URL = cloud.url
+            yield Telnyx(cloud, desk)
+
+
+@asynccontextmanager
+async def application_on_a_port(settings: Any) -> AsyncIterator[str]:
+    """The whole application, in this process; gives its address."""
     config = uvicorn.Config(
         application, port=0, lifespan="off", log_level="error", ws="websockets-sansio"
     )
@@ -90,11 +100,8 @@ async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
     await until(lambda: server.started)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     settings.PUBLIC_BASE_URL = url
-    key = simulated.private_key_of(settings.SECRET_KEY)
     try:
-        async with RudeCloud(url, key=simulated.API_KEY, private_key=key).running() as cloud:
-            settings.TELNYX_BASE_URL = cloud.url
-            yield Telnyx(cloud, desk)
+        yield url
     finally:
         server.should_exit = True
         await serving

@@ -10,7 +10,7 @@ from django.test import AsyncClient
 from django.urls import reverse
 from django.utils import timezone
 
-from calls.api.sound import range_of
+from calls.api.files import range_of
 from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
 from calls.recordings import recordings_folder
 from tenants import audit
@@ -231,7 +231,7 @@ async def test_sound_is_streamed_on_an_asynchronous_server():
     import tempfile
     from pathlib import Path
 
-    from calls.api.sound import _pieces_async
+    from calls.api.files import _pieces_async
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.wav"

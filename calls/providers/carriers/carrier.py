@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from calls.providers.carriers.bearer import TokenStore
 from calls.providers.carriers.port import Capability, CarrierApi
-from calls.providers.carriers.signals import Event, Signal
+from calls.providers.carriers.signals import Event, MessageKind, Signal
 from calls.providers.carriers.steps import Step
 from calls.providers.carriers.trunk import News, Trunk
 
@@ -65,6 +65,8 @@ class Carrier:
     itself; they raise MalformedEvent. A carrier that `answers_inline` is told what to do in the
     answer to its own request; the others get commands. One with a `trunk` sends no webhooks: it
     is listened to, and `told` puts a signal of it into the form in which events are stored.
+    Messages of the kinds in `repeats` are sent once, however often they are asked for with one
+    command id.
     """
 
     name: str
@@ -80,3 +82,4 @@ class Carrier:
     answers_inline: bool = False
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
+    repeats: frozenset[MessageKind] = frozenset()

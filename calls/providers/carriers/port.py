@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from agents.brain.errors import ProviderError
+from agents.brain.errors import NetworkFailure, ProviderError
 from calls.providers.carriers.signals import MessageKind
 from calls.providers.carriers.steps import Step
 
@@ -32,6 +33,10 @@ class Capability(StrEnum):
 
 class Unsupported(ProviderError):
     """This carrier cannot do that at all; its `Capability` is missing."""
+
+
+class NotReached(NetworkFailure):
+    """No connection came about, so nothing was done."""
 
 
 class LegGone(ProviderError):
@@ -127,6 +132,14 @@ class OutgoingMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A file of a message, as it comes. `content_type` is the MIME type without parameters."""
+
+    content_type: str
+    pieces: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What "check connection" found: the account's own name, and each thing that is wrong."""
 
@@ -170,6 +183,9 @@ class CarrierApi(Protocol):
 
     async def send_message(self, message: OutgoingMessage) -> str:
         """Send a written message; the carrier's id of it."""
+
+    def media(self, url: str) -> AbstractAsyncContextManager[Media]:
+        """A file of a message that the carrier told of. Raises BadRequest for others' addresses."""
 
     def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
         """The bytes of a recording (WAV), fetched anew if its address has expired."""

@@ -59,9 +59,9 @@ class Event:
     """What a carrier sent, with its identity and nothing made of it yet.
 
     `kind` says by which rules `payload` is read; `account` is the carrier's name for ours, and
-    `leg` for the telephone connection (empty for messages). `session` joins the legs of one
-    call, for carriers that have such an id. `at` is the carrier's clock, or ours where it tells
-    no time.
+    `leg` for the telephone connection, or `message` for the written message. `session` joins the
+    legs of one call, for carriers that have such an id. `at` is the carrier's clock, or ours
+    where it tells no time.
     """
 
     event_id: str
@@ -71,6 +71,7 @@ class Event:
     at: datetime
     payload: Mapping[str, Any]
     session: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

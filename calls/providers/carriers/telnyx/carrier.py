@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Site, Webhook
 from calls.providers.carriers.port import Capability
-from calls.providers.carriers.signals import Event
+from calls.providers.carriers.signals import Event, MessageKind
 from calls.providers.carriers.telnyx import webhooks
 from calls.providers.carriers.telnyx.api import TelnyxApi
 from calls.providers.carriers.telnyx.client import BASE_URL
@@ -52,4 +52,5 @@ CARRIER = Carrier(
     event=_event,
     signals=webhooks.signals,
     steps=webhooks.steps,
+    repeats=frozenset({MessageKind.WHATSAPP}),  # the only one whose request takes a key
 )

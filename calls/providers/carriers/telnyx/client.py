@@ -18,7 +18,7 @@ import orjson
 from pydantic import SecretStr
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
-from calls.providers.carriers.port import LegGone
+from calls.providers.carriers.port import LegGone, NotReached
 from calls.providers.http_errors import error_of_status
 from calls.providers.tls import shared_tls
 
@@ -61,20 +61,33 @@ class TelnyxClient:
         return await self._ask("GET", path, params=dict(query or {}))
 
     async def post(
-        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool = True,
     ) -> dict[str, Any]:
-        """Send `body`, which has to carry what makes its repetition harmless; gives `data`."""
-        return await self._ask("POST", path, json=dict(body), headers=dict(headers or {}))
+        """Send `body`; gives the answer.
+
+        Unless it carries what makes its repetition harmless it is not `repeatable`, and is sent
+        once.
+        """
+        content = {"json": dict(body), "headers": dict(headers or {})}
+        return await self._ask("POST", path, repeatable=repeatable, **content)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    async def _ask(
+        self, method: str, path: str, *, repeatable: bool = True, **request: Any
+    ) -> dict[str, Any]:
+        attempts = self._pace.attempts if repeatable else 1
         asked: set[asyncio.Task[dict[str, Any]]] = set()
         try:
             async with asyncio.timeout(self._pace.limit):
-                return await self._first_answer(asked, method, path, request)
+                return await self._first_answer(asked, attempts, method, path, request)
         except TimeoutError:
             raise ProviderTimeout(NAME, f"no answer within {self._pace.limit:g} s") from None
         finally:
@@ -85,14 +98,15 @@ class TelnyxClient:
     async def _first_answer(
         self,
         asked: set[asyncio.Task[dict[str, Any]]],
+        attempts: int,
         method: str,
         path: str,
         request: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Send, and send again, until one is answered. Raises the last error, if all fail."""
-        for attempt in range(1, self._pace.attempts + 1):
+        for attempt in range(1, attempts + 1):
             asked.add(asyncio.create_task(self._send(method, path, request)))
-            more = attempt < self._pace.attempts
+            more = attempt < attempts
             answer, error = await self._answer_in(asked, self._pace.patience if more else None)
             if answer is not None:
                 return answer
@@ -124,6 +138,8 @@ class TelnyxClient:
     async def _send(self, method: str, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
             answer = await self._http.request(method, path, **request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotReached(NAME, str(error)[:300] or type(error).__name__) from error
         except httpx.TimeoutException as error:
             raise ProviderTimeout(NAME, f"no answer ({type(error).__name__})") from error
         except httpx.HTTPError as error:

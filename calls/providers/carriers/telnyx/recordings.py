@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
 from agents.brain.errors import BadRequest, NetworkFailure, ProviderError, ProviderTimeout
+from calls.providers.carriers.downloads import PIECE, media_of
+from calls.providers.carriers.port import Media
 from calls.providers.carriers.telnyx.client import NAME, TelnyxClient
 from calls.providers.http_errors import error_of_status
 from calls.providers.tls import shared_tls
 
 LEG_PREFIX = "leg:"  # `call.recording.saved` tells no recording's id, only the call leg's
-_PIECE = 64 * 1024
 _SECONDS = 30.0
 
 
@@ -31,7 +33,7 @@ class Recordings:
         try:
             async with self._store.stream("GET", url) as answer:
                 if answer.is_success:
-                    async for piece in answer.aiter_bytes(_PIECE):
+                    async for piece in answer.aiter_bytes(PIECE):
                         yield piece
                     return
                 if answer.is_server_error:
@@ -39,12 +41,27 @@ class Recordings:
             async with self._store.stream("GET", await self._address(recording_id)) as answer:
                 if not answer.is_success:
                     raise error_of_status(NAME, answer.status_code)
-                async for piece in answer.aiter_bytes(_PIECE):
+                async for piece in answer.aiter_bytes(PIECE):
                     yield piece
         except httpx.TimeoutException as error:
             raise ProviderTimeout(NAME, "the recording's store fell silent") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NetworkFailure(NAME, f"the recording's store: {error}"[:300]) from error
+
+    @asynccontextmanager
+    async def media(self, url: str) -> AsyncGenerator[Media, None]:
+        """A file of a message. Its address is trusted as far as the webhook's signature goes."""
+        try:
+            async with self._store.stream("GET", url) as answer:
+                if not answer.is_success:
+                    raise error_of_status(NAME, answer.status_code)
+                yield media_of(answer)
+        except httpx.TimeoutException as error:
+            raise ProviderTimeout(NAME, "the file's store fell silent") from error
+        except httpx.UnsupportedProtocol as error:
+            raise BadRequest(NAME, f"the file's address is none: {error}"[:300]) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise NetworkFailure(NAME, f"the file's store: {error}"[:300]) from error
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -90,6 +90,7 @@ def event(body: bytes) -> StoredEvent:
         account=told.text("connection_id") or told.text("messaging_profile_id"),
         leg=told.leg,
         session=told.session,
+        message=told.required("id") if told.kind in MESSAGE_READERS else "",
         at=told.at,
         payload=told.payload,
     )

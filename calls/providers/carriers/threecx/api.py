@@ -26,6 +26,7 @@ from calls.providers.carriers.port import (
     Dial,
     Handover,
     LegGone,
+    Media,
     OutgoingMessage,
     StreamTarget,
     Unsupported,
@@ -229,6 +230,10 @@ class ThreeCxApi:
     async def send_message(self, message: OutgoingMessage) -> str:
         """A PBX sends no messages."""
         raise _cannot(Capability(message.kind))
+
+    def media(self, url: str) -> AbstractAsyncContextManager[Media]:
+        """Nor has it any to tell of."""
+        raise _cannot(Capability.SMS)
 
     def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
         """Calls are recorded on our side; this API has no recordings."""

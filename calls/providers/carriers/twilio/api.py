@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from agents.brain.errors import BadKey, BadRequest, ProviderError
+from calls.providers.carriers.downloads import media_of
 from calls.providers.carriers.port import (
     Capability,
     Checked,
     Dial,
     Handover,
     LegGone,
+    Media,
     OutgoingMessage,
     StreamTarget,
     Unsupported,
@@ -186,6 +189,14 @@ class TwilioApi:
         """Send an SMS or a WhatsApp message; the MessageSid."""
         status_url = address(message.signals_url, Kind.MESSAGE_STATUS)
         return await self._create("Messages", form_of(message, status_url))
+
+    @asynccontextmanager
+    async def media(self, url: str) -> AsyncGenerator[Media, None]:
+        """A file of a message. Only what lies under our own account is fetched."""
+        if not url.startswith(f"{self._client.root}/"):
+            raise BadRequest(NAME, f"{url[:200]} is no address of this account's")
+        async with self._client.download(url) as answer:
+            yield media_of(answer)
 
     async def record(self, leg: str, signals_url: str) -> str:
         """Record a live call from now on, each side on its own channel; the RecordingSid."""

@@ -25,7 +25,7 @@ from agents.brain.errors import (
     ProviderTimeout,
     QuotaExceeded,
 )
-from calls.providers.carriers.port import LegGone
+from calls.providers.carriers.port import LegGone, NotReached
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 from calls.providers.http_errors import error_of_status
 from calls.providers.tls import shared_tls
@@ -42,10 +42,6 @@ Form: TypeAlias = Mapping[str, str | Sequence[str]]
 
 class NotFound(BadRequest):
     """There is nothing by this id (20404)."""
-
-
-class NotReached(NetworkFailure):
-    """No connection came about, so nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)

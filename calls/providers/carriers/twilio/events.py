@@ -118,6 +118,7 @@ def event(
         kind=kind,
         account=form.get("AccountSid", ""),
         leg="" if kind in _MESSAGES else form.get("CallSid", ""),
+        message=form["MessageSid"] if kind in _MESSAGES else "",
         session=payload.get("caller", ""),
         at=_time(form.get("Timestamp", "")) or now,
         payload=payload,

@@ -157,6 +157,11 @@ def hang_up() -> str:
     return str(response)
 
 
+def nothing() -> str:
+    """Nothing to do, where Twilio wants a document all the same."""
+    return str(VoiceResponse())
+
+
 def refuse(*, busy: bool) -> str:
     """Turn an incoming call away without answering it, which costs nobody anything."""
     response = VoiceResponse()

@@ -16,8 +16,8 @@ PIECE = 64 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 
 
-def sound_response(request: Request, path: Path) -> HttpResponseBase:
-    """The file as audio/wav: all of it, the range asked for (206), or 416."""
+def file_response(request: Request, path: Path, *, content_type: str) -> HttpResponseBase:
+    """All of the file, the range asked for (206), or 416."""
     size = path.stat().st_size
     asked = request.headers.get("Range")
     span = range_of(asked, size) if asked else (0, size)
@@ -27,7 +27,9 @@ def sound_response(request: Request, path: Path) -> HttpResponseBase:
     pieces: AsyncIterator[bytes] | Iterator[bytes]
     asynchronous = isinstance(request._request, ASGIRequest)
     pieces = _pieces_async(path, start, end) if asynchronous else _pieces(path, start, end)
-    response = StreamingHttpResponse(pieces, status=206 if asked else 200, content_type="audio/wav")
+    response = StreamingHttpResponse(
+        pieces, status=206 if asked else 200, content_type=content_type
+    )
     response["Content-Length"] = str(end - start)
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private, no-store"
