@@ -78,10 +78,15 @@ def leg_never_dialled(*, leg: Leg, at: datetime) -> bool:
         leg=leg, kind=Command.Kind.PLACE, state=Command.State.PENDING
     ).update(state=Command.State.FAILED, error="taken back", updated_at=at)
     if taken_back:
-        Leg.objects.filter(pk=leg.pk).update(
-            state=Leg.State.ENDED, ended_at=at, cause=EndCause.CANCELLED, updated_at=at
-        )
+        _never_was(leg, EndCause.CANCELLED, at)
     return bool(taken_back)
+
+
+def _never_was(leg: Leg, cause: EndCause, at: datetime) -> None:
+    """A leg that the carrier knows nothing of is over: there is nothing to hang up."""
+    Leg.objects.filter(pk=leg.pk, carrier_id="").update(
+        state=Leg.State.ENDED, ended_at=at, cause=cause, updated_at=at
+    )
 
 
 def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:
@@ -122,6 +127,8 @@ def leg_let_down(*, leg: Leg, kind: Command.Kind, leg_gone: bool) -> None:
     """The carrier did not take an order: end, or take back, what depended on it."""
     now = timezone.now()
     call = leg.call
+    if kind == Command.Kind.PLACE:
+        _never_was(leg, EndCause.FAILED, now)
     if kind == Command.Kind.PLACE or (kind == Command.Kind.ANSWER and call.state == State.RINGING):
         reason = EndReason.CANCELLED if leg_gone else EndReason.FAILED
         call_close(call_id=call.pk, closing=Closing(reason, now))

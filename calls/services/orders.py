@@ -45,7 +45,7 @@ class Order:
 
 def command_claim(*, command_id: int) -> Order | None:
     """Take a pending command for sending; None if somebody else has it or it is done."""
-    if _came_too_late(command_id):
+    if _cannot_be_sent(command_id):
         return None
     claimed = Command.objects.filter(pk=command_id, state=Command.State.PENDING).update(
         state=Command.State.SENDING,
@@ -71,22 +71,31 @@ def command_claim(*, command_id: int) -> Order | None:
     )
 
 
-def _came_too_late(command_id: int) -> bool:
-    """Give up calling somebody whom nobody called in time: who knows what hour it is by now."""
-    late: Command | None = (
-        Command.objects.select_related("leg")
-        .filter(
-            pk=command_id,
-            kind=Command.Kind.PLACE,
-            state=Command.State.PENDING,
-            created_at__lt=timezone.now() - PLACE_WITHIN,
-        )
+def _cannot_be_sent(command_id: int) -> bool:
+    """Whether a pending order is too late, or too early; what it is too late for is given up.
+
+    Somebody whom nobody called in time is not called: who knows what hour it is there by now.
+    And a leg has to be dialled before anything else can be asked of it; the sweeper tries again.
+    """
+    command: Command | None = (
+        Command.objects.select_related("leg__call")
+        .filter(pk=command_id, state=Command.State.PENDING)
         .first()
     )
-    if late is None:
+    if command is None:
+        return True
+    now = timezone.now()
+    late = command.created_at < now - PLACE_WITHIN
+    if command.kind == Command.Kind.PLACE:
+        if late and leg_never_dialled(leg=command.leg, at=now):
+            leg_let_down(leg=command.leg, kind=Command.Kind.PLACE, leg_gone=False)
+        return late
+    if command.leg.carrier_id:
         return False
-    if leg_never_dialled(leg=late.leg, at=timezone.now()):
-        leg_let_down(leg=late.leg, kind=Command.Kind.PLACE, leg_gone=False)
+    if late or command.leg.state == command.leg.State.ENDED:
+        Command.objects.filter(pk=command_id, state=Command.State.PENDING).update(
+            state=Command.State.FAILED, error="its leg never came to be", updated_at=now
+        )
     return True
 
 

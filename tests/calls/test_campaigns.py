@@ -30,6 +30,7 @@ from calls.services.campaigns import (
     campaign_start,
     campaign_stop,
 )
+from calls.services.legs import leg_placed
 from calls.services.orders import command_claim, command_done, commands_waiting
 from tenants.db import tenant_transaction
 from tests.calls.campaigning import (
@@ -222,6 +223,21 @@ def test_stopping_takes_back_what_was_not_sent_hangs_up_what_rings_and_lets_peop
     step(campaign)
     assert people(campaign)[number(3)] == ("done", "talked", 1)
     assert state(campaign) == "stopped"
+
+
+def test_a_call_that_is_being_placed_at_that_moment_is_hung_up_as_soon_as_it_is_there(line):
+    campaign = make(line, 1)
+    step(campaign)
+    with tenant_transaction(line.tenant.id):
+        place = Command.objects.get()
+        assert command_claim(command_id=place.pk) is not None  # on its way to the carrier
+        campaign_stop(campaign=campaign, actor="tests")
+        hang_up = Command.objects.get(kind="hang_up")
+        assert command_claim(command_id=hang_up.pk) is None  # of what? there is no leg yet
+        leg_placed(leg_id=place.leg_id, carrier_id="v3:1")
+        order = command_claim(command_id=hang_up.pk)
+    assert order is not None
+    assert order.leg == "v3:1"
 
 
 def test_a_stopped_campaign_goes_on_where_it_was(line):
