@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
@@ -58,6 +59,10 @@ class Origin:
     account_id: int | None = None
     call_id: int | None = None
     message_id: int | None = None
+    call: uuid.UUID | None = None
+
+
+Answer = Callable[[Origin, Event], Awaitable[HttpResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ async def take(
     call: uuid.UUID | None = None,
     message: uuid.UUID | None = None,
     kind: str = "",
+    answer: Answer | None = None,
 ) -> HttpResponse:
     """Verify a request, keep its event and answer; it is applied behind the answer."""
     outbox.open_here()
@@ -124,7 +130,7 @@ async def take(
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     if kept is not None:
         live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
-    return HttpResponse(status=HTTPStatus.OK)
+    return await answer(origin, event) if answer is not None else HttpResponse()
 
 
 def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -> Event:
@@ -165,7 +171,7 @@ def origin_of(
         if tenant_id is None:
             raise NobodysAddress(f"there is no call {call}")
         with tenant_transaction(tenant_id):
-            return _of_call(carrier_name, call, tenant_id)
+            return replace(_of_call(carrier_name, call, tenant_id), call=call)
     if message is not None:
         tenant_id = tenant_by_key(Message, message)
         if tenant_id is None:

@@ -6,7 +6,7 @@ import uuid
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from calls.models import Channel
 from calls.providers.carriers.port import StreamTarget
@@ -48,15 +48,23 @@ def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
     if carrier == Channel.TWILIO:
         return public_url(f"{TWILIO_HOOKS}/{account}" if account is not None else TWILIO_HOOKS)
     if account is None:
-        return public_url(reverse(f"calls:{carrier}-webhook"))
-    return public_url(reverse(f"calls:{carrier}-account-webhook", args=[account]))
+        return _base(f"calls:{carrier}-webhook")
+    return _base(f"calls:{carrier}-account-webhook", account)
 
 
 def signals_url(carrier: str, call_id: uuid.UUID) -> str:
     """Where the carrier sends what happens to the legs that we made for this call, if it does."""
     if has_no_webhooks(carrier):
         return ""
-    return public_url(reverse(f"calls:{carrier}-call-webhook", args=[call_id]))
+    return _base(f"calls:{carrier}-call-webhook", call_id)
+
+
+def _base(name: str, *about: uuid.UUID) -> str:
+    """A route's address; up to the kind, for a carrier that tells each kind at its own."""
+    try:
+        return public_url(reverse(name, args=about))
+    except NoReverseMatch:
+        return public_url(reverse(name, args=(*about, "kind")).removesuffix("/kind"))
 
 
 def message_url(carrier: str, message_id: uuid.UUID) -> str:

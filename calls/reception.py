@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from calls import spoken
-from calls.models import Call, Number, State
+from calls.models import Call, Direction, Number, State
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.intake import REFUSALS, Ring, call_announce, call_to_nobody, still_rings
@@ -49,7 +49,7 @@ class LetGo:
     """A call whose media socket is closed, and what was to come next."""
 
     public_id: uuid.UUID
-    to_number: str
+    our_number: str
     language: str
     transfer_to: str
     cut_off: bool
@@ -110,7 +110,7 @@ def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
             call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
     return LetGo(
         public_id=public_id,
-        to_number=call.to_number,
+        our_number=call.to_number if call.direction == Direction.INBOUND else call.from_number,
         language=call.language,
         transfer_to=call.transfer_to,
         cut_off=call.state != State.ENDED or call.end_reason in CUT_OFF,

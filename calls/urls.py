@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from calls import carrier_webhooks, webhooks
+from calls import carrier_webhooks, twilio_webhooks, webhooks
 
 app_name = "calls"
 urlpatterns = [
@@ -11,6 +11,15 @@ urlpatterns = [
         "twilio/after-stream/<uuid:public_id>",
         webhooks.twilio_after_stream,
         name="twilio-after-stream",
+    ),
+    path("twilio/<slug:kind>", twilio_webhooks.twilio, name="twilio-webhook"),
+    path(
+        "twilio/accounts/<uuid:account>/<slug:kind>",
+        twilio_webhooks.twilio,
+        name="twilio-account-webhook",
+    ),
+    path(
+        "twilio/calls/<uuid:call>/<slug:kind>", twilio_webhooks.twilio, name="twilio-call-webhook"
     ),
     path("telnyx/call-control", carrier_webhooks.telnyx, name="telnyx-webhook"),
     path(

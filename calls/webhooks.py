@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
@@ -57,18 +57,21 @@ async def twilio_incoming_call(request: HttpRequest) -> HttpResponse:
     except (DatabaseError, InterfaceError):
         log.exception("twilio: %s cannot be taken, the database is away", ring.carrier_id)
         answer = reception.Refusal(spoken.NOBODY_THERE, spoken.likely_language(ring.from_number))
-    return _answer_with(answer)
+    return answer_with(answer)
 
 
-def _answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
+def answer_with(
+    answer: reception.Welcome | reception.Refusal, *, after_stream: str = ""
+) -> HttpResponse:
+    """Connect a call, or say why not; `after_stream` is asked what comes next."""
     if isinstance(answer, reception.Refusal):
         line = spoken.say(answer.line, answer.language)
-        return _twiml(twiml.say_and_hang_up(line, language=answer.language))
+        return document(twiml.say_and_hang_up(line, language=answer.language))
     return Ringing(
         answer,
         twiml.connect_stream(
             stream_url=media_url(Channel.TWILIO),
-            action_url=action_url("twilio-after-stream", answer.public_id),
+            action_url=after_stream or action_url("twilio-after-stream", answer.public_id),
             parameters={TOKEN_PARAMETER: stream_token(answer.public_id)},
             last_words=spoken.say(spoken.CUT_OFF, answer.language),
             language=answer.language,
@@ -98,17 +101,19 @@ class Ringing(HttpResponse):
 @require_POST
 async def twilio_after_stream(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The media socket is closed: dial whom the caller was to be handed to, or hang up."""
-    return await _next_step(request, public_id, _after_stream)
+    return await _next_step(request, public_id, lambda _form, call: after_stream(call))
 
 
 @csrf_exempt
 @require_POST
 async def twilio_after_dial(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
     """The call to a person is over: say so if nobody answered, then hang up."""
-    return await _next_step(request, public_id, _after_dial)
+    return await _next_step(
+        request, public_id, lambda form, call: after_dial(form.get("DialCallStatus", ""), call)
+    )
 
 
-Step = Callable[[HttpRequest, reception.LetGo], str]
+Step = Callable[[Mapping[str, str], reception.LetGo], str]
 
 
 async def _next_step(request: HttpRequest, public_id: uuid.UUID, step: Step) -> HttpResponse:
@@ -118,22 +123,24 @@ async def _next_step(request: HttpRequest, public_id: uuid.UUID, step: Step) -> 
     call = await run_unscoped(reception.let_go, public_id, call_sid)
     if call is None:
         log.warning("twilio: %s asks what to do with %s, which it has not", call_sid, public_id)
-        return _twiml(twiml.hang_up())
-    return _twiml(step(request, call))
+        return document(twiml.hang_up())
+    return document(step(request.POST, call))
 
 
-def _after_stream(_request: HttpRequest, call: reception.LetGo) -> str:
+def after_stream(call: reception.LetGo, *, after_dial: str = "") -> str:
+    """What comes after a closed media socket; `after_dial` is asked once a person was called."""
     if call.transfer_to:
-        action = action_url("twilio-after-dial", call.public_id)
-        return twiml.dial(call.transfer_to, action_url=action, caller_id=call.to_number)
+        action = after_dial or action_url("twilio-after-dial", call.public_id)
+        return twiml.dial(call.transfer_to, action_url=action, caller_id=call.our_number)
     if call.cut_off:
         line = spoken.say(spoken.CUT_OFF, call.language)
         return twiml.say_and_hang_up(line, language=call.language)
     return twiml.hang_up()
 
 
-def _after_dial(request: HttpRequest, call: reception.LetGo) -> str:
-    if request.POST.get("DialCallStatus", "") in {"completed", "answered"}:
+def after_dial(status: str, call: reception.LetGo) -> str:
+    """What comes after a person was called, by Twilio's word for how that went."""
+    if status in {"completed", "answered"}:
         return twiml.hang_up()
     line = spoken.say(spoken.TRANSFER_FAILED, call.language)
     return twiml.say_and_hang_up(line, language=call.language)
@@ -153,5 +160,6 @@ def _is_from_twilio(request: HttpRequest) -> bool:
     return False
 
 
-def _twiml(document: str) -> HttpResponse:
-    return HttpResponse(document, content_type=TWIML)
+def document(text: str) -> HttpResponse:
+    """TwiML as an answer."""
+    return HttpResponse(text, content_type=TWIML)

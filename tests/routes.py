@@ -40,9 +40,9 @@ def _call() -> dict[str, Any]:
     return {"public_id": make_row(Call).public_id}
 
 
-def _account() -> dict[str, Any]:
-    account = build_row(CarrierAccount)
-    account.set_credentials(dict(installation_keys("telnyx")))
+def _account(carrier: str) -> dict[str, Any]:
+    account = build_row(CarrierAccount, carrier=carrier)
+    account.set_credentials(dict(installation_keys(carrier)))
     account.save()
     return {"account": account.public_id}
 
@@ -62,8 +62,8 @@ def _message_of(carrier: str) -> Callable[[], dict[str, Any]]:
     return path
 
 
-def _call_of_carrier() -> dict[str, Any]:
-    return {"call": make_row(Leg, carrier="telnyx").call.public_id}
+def _call_at(carrier: str) -> dict[str, Any]:
+    return {"call": make_row(Leg, carrier=carrier).call.public_id}
 
 
 def _campaign() -> dict[str, Any]:
@@ -125,9 +125,20 @@ ROUTES: dict[str, Route] = {
     "api/v1/telnyx/messages/<uuid:message>": everyone(
         403, method="POST", path=_message_of("telnyx")
     ),
+    "api/v1/twilio/<slug:kind>": everyone(403, method="POST", path=lambda: {"kind": "call-status"}),
+    "api/v1/twilio/accounts/<uuid:account>/<slug:kind>": everyone(
+        403, method="POST", path=lambda: {**_account("twilio"), "kind": "call-status"}
+    ),
+    "api/v1/twilio/calls/<uuid:call>/<slug:kind>": everyone(
+        403, method="POST", path=lambda: {**_call_at("twilio"), "kind": "call-status"}
+    ),
     "api/v1/telnyx/call-control": everyone(403, method="POST"),
-    "api/v1/telnyx/call-control/<uuid:account>": everyone(403, method="POST", path=_account),
-    "api/v1/telnyx/calls/<uuid:call>": everyone(403, method="POST", path=_call_of_carrier),
+    "api/v1/telnyx/call-control/<uuid:account>": everyone(
+        403, method="POST", path=lambda: _account("telnyx")
+    ),
+    "api/v1/telnyx/calls/<uuid:call>": everyone(
+        403, method="POST", path=lambda: _call_at("telnyx")
+    ),
     # The portal: sessions only, so a key is nobody there.
     "": Route((302, 200, 200, 200, 302)),
     "test-call/": Route((302, 200, 200, 200, 302)),
