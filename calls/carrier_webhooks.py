@@ -281,7 +281,7 @@ async def follow(origin: Origin, kept: Kept) -> None:
             accepting=presence.accepting(),
         )
         turned_away = taken.to_nobody
-        if taken.rings is not None:
+        if taken.rings is not None and not carrier(origin.carrier).answers_inline:
             await prepare_greeting(kept.tenant_id, taken.rings.public_id)
     if turned_away:
         await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)

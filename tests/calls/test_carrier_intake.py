@@ -26,6 +26,7 @@ from calls.services.carrier_signals import leg_apply
 from calls.services.commands import command_give
 from calls.services.orders import command_claim, command_failed, command_unanswered
 from tenants.db import tenant_transaction
+from tests.calls.waiting import until
 from tests.rows import make_row
 
 PATH = "/api/v1/telnyx/call-control"
@@ -260,7 +261,7 @@ def test_call_that_cannot_be_placed_is_in_the_call_log(leg, gone, reason):
 
 
 @pytest.fixture
-def post(async_client, settings):
+async def post(async_client, settings, quiet):
     key = simulated.private_key_of(settings.SECRET_KEY)
 
     async def send(body, *, path=PATH, key=key, now=None, headers=None):
@@ -272,7 +273,8 @@ def post(async_client, settings):
             headers=signed if headers is None else headers,
         )
 
-    return send
+    yield send
+    await until(lambda: not quiet._background)
 
 
 @pytest.mark.django_db(transaction=True)
