@@ -12,7 +12,6 @@ urlpatterns = [
         webhooks.twilio_after_stream,
         name="twilio-after-stream",
     ),
-    path("twilio/<slug:kind>", twilio_webhooks.twilio, name="twilio-webhook"),
     path(
         "twilio/accounts/<uuid:account>/<slug:kind>",
         twilio_webhooks.twilio,
@@ -39,4 +38,5 @@ urlpatterns = [
     path(
         "twilio/after-dial/<uuid:public_id>", webhooks.twilio_after_dial, name="twilio-after-dial"
     ),
+    path("twilio/<slug:kind>", twilio_webhooks.twilio, name="twilio-webhook"),
 ]
