@@ -13,18 +13,21 @@ from django.utils.formats import date_format
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from redis.exceptions import RedisError
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from calls.links import webhook_url
 from calls.models import CarrierAccount
-from calls.providers.carriers.registry import CARRIERS, carrier
+from calls.providers.carriers.registry import CARRIERS, carrier, has_no_webhooks
+from calls.providers.carriers.trunk import Extension
 from calls.services.accounts import (
     UnfitKeys,
     account_check_on_commit,
     account_set_keys,
     secret_fields,
 )
+from calls.trunks.shared import extensions_now
 from tenants.admin import TenantModelAdmin
 from tenants.sealing import CannotUnseal
 
@@ -40,6 +43,7 @@ _LABELS = {
     "client_secret": gettext_lazy("Client secret"),
     "connection_id": gettext_lazy("Connection id"),
     "messaging_profile_id": gettext_lazy("Messaging profile"),
+    "overflow": gettext_lazy("Overflow extension"),
     "public_key": gettext_lazy("Public key"),
 }
 
@@ -117,6 +121,18 @@ def _form_for(name: str) -> type[AccountForm]:
     return type("AccountForm", (AccountForm,), fields)
 
 
+def _own_fields(carrier_name: str) -> list[str]:
+    """What is said of an account beside its keys."""
+    at_a_pbx = ["answers_as"] if has_no_webhooks(carrier_name) else ["record_calls"]
+    return ["carrier", "label", "is_active", *at_a_pbx]
+
+
+def _how(extension: Extension) -> str:
+    if not extension.registered:
+        return _("no telephone is connected")
+    return _("busy") if extension.busy else _("free")
+
+
 @admin.register(CarrierAccount)
 class CarrierAccountAdmin(TenantModelAdmin):
     """The tenant's accounts. A new one is made for a carrier: `add/?carrier=telnyx`."""
@@ -124,7 +140,7 @@ class CarrierAccountAdmin(TenantModelAdmin):
     list_display = ("title", "carrier", "is_active", "checked_at", "result")
     list_filter = ("carrier", "is_active")
     search_fields = ("label", "external_id", "checked_name")
-    readonly_fields = ("webhooks", "checked_at", "result")
+    readonly_fields = ("webhooks", "extensions", "checked_at", "result")
     actions = ("check_connection",)
 
     def get_form(
@@ -136,7 +152,7 @@ class CarrierAccountAdmin(TenantModelAdmin):
     ) -> Any:
         """Its fields are those of the carrier."""
         kwargs["form"] = _form_for(self._carrier(request, obj))
-        kwargs["fields"] = ["carrier", "label", "is_active", "record_calls"]
+        kwargs["fields"] = _own_fields(self._carrier(request, obj))
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: CarrierAccount | None = None) -> Any:
@@ -144,11 +160,12 @@ class CarrierAccountAdmin(TenantModelAdmin):
         form = _form_for(self._carrier(request, obj))
         keys = [name for name in form.declared_fields if name.startswith(_PREFIX)]
         parts: list[Any] = [
-            (None, {"fields": ["carrier", "label", "is_active", "record_calls"]}),
+            (None, {"fields": _own_fields(self._carrier(request, obj))}),
             (_("Keys"), {"fields": keys}),
         ]
         if obj is not None:
-            parts.append((_("Connection"), {"fields": list(self.readonly_fields)}))
+            shown = "extensions" if has_no_webhooks(obj.carrier) else "webhooks"
+            parts.append((_("Connection"), {"fields": [shown, "checked_at", "result"]}))
         return parts
 
     def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -204,6 +221,15 @@ class CarrierAccountAdmin(TenantModelAdmin):
     def webhooks(self, account: CarrierAccount) -> str:
         """What has to be entered at the carrier."""
         return webhook_url(account.carrier, account.public_id)
+
+    @display(description=gettext_lazy("extensions"))  # type: ignore[untyped-decorator]
+    def extensions(self, account: CarrierAccount) -> str:
+        """Who is at the PBX now, as far as whoever listens to it has seen."""
+        try:
+            found = extensions_now(str(account.public_id))
+        except (RedisError, OSError):
+            return _("Not known at the moment")
+        return format_html_join("\n", "{}: {}<br>", ((e.number, _how(e)) for e in found)) or "-"
 
     @display(description=gettext_lazy("connection"))  # type: ignore[untyped-decorator]
     def result(self, account: CarrierAccount) -> str:

@@ -10,13 +10,14 @@ import hashlib
 import secrets
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 
 import orjson
 import redis.asyncio as redis
 from django.conf import settings
+from redis import Redis as BlockingRedis
 from redis.exceptions import LockError, RedisError
 
 from agents.brain.errors import NetworkFailure, ProviderTimeout
@@ -154,12 +155,9 @@ async def show_extension(account: str, extension: Extension) -> None:
         await pipe.execute()
 
 
-async def extensions_of(account: str) -> Sequence[Extension]:
-    """Who is at an account's PBX, by number. Raises RedisError."""
-    found = await cast("Awaitable[dict[bytes, bytes]]", connection().hgetall(_shown(account)))
+def extensions_now(account: str) -> Sequence[Extension]:
+    """Who is at an account's PBX, by number. Blocks. Raises RedisError."""
+    with BlockingRedis.from_url(settings.REDIS_URL, socket_timeout=ANSWER_SECONDS) as blocking:
+        found = cast("dict[bytes, bytes]", blocking.hgetall(key_of("extensions", account)))
     read = [(number.decode(), *orjson.loads(value)) for number, value in found.items()]
     return [Extension(*each) for each in sorted(read)]
-
-
-def _shown(account: str) -> str:
-    return key_of("extensions", account)
