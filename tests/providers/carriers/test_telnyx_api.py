@@ -342,3 +342,17 @@ async def test_recording_is_fetched_anew_once_its_address_expired(cloud, api):
 async def test_recording_that_is_not_there_is_refused(cloud, api):
     with pytest.raises(BadRequest, match="no recording leg:none"):
         await recorded(api, "leg:none", f"{cloud.url.removesuffix('/v2')}/files/x")
+
+
+async def test_sms_whose_answer_was_lost_is_not_asked_for_again(cloud, hasty):
+    cloud.faults.append(Fault(cut=True, late=True))
+    with pytest.raises(NetworkFailure):
+        await hasty.send_message(message())
+    assert len(cloud.requests) == 1
+
+
+async def test_whatsapp_message_whose_answer_was_lost_is_sent_once_all_the_same(cloud, hasty):
+    cloud.faults.append(Fault(cut=True, late=True))
+    assert await hasty.send_message(message(MessageKind.WHATSAPP))
+    assert len(cloud.requests) == 2
+    assert len(cloud._answers) == 1
