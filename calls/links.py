@@ -8,13 +8,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
-from calls.models import Channel
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.registry import has_no_webhooks
 from calls.tokens import stream_token
 
 MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
-TWILIO_HOOKS = "/api/v1/twilio"
 MESSAGE_PATH = "/api/v1/{carrier}/messages/{message}"
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 
@@ -45,8 +43,6 @@ def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
     """
     if has_no_webhooks(carrier):
         return ""
-    if carrier == Channel.TWILIO:
-        return public_url(f"{TWILIO_HOOKS}/{account}" if account is not None else TWILIO_HOOKS)
     if account is None:
         return _base(f"calls:{carrier}-webhook")
     return _base(f"calls:{carrier}-account-webhook", account)

@@ -13,6 +13,11 @@ urlpatterns = [
         name="twilio-after-stream",
     ),
     path(
+        "twilio/accounts/<uuid:account>/message",
+        carrier_webhooks.twilio_messages,
+        {"kind": "message"},
+    ),
+    path(
         "twilio/accounts/<uuid:account>/<slug:kind>",
         twilio_webhooks.twilio,
         name="twilio-account-webhook",
@@ -29,7 +34,6 @@ urlpatterns = [
     path("telnyx/calls/<uuid:call>", carrier_webhooks.telnyx, name="telnyx-call-webhook"),
     path("telnyx/messages/<uuid:message>", carrier_webhooks.telnyx),
     path("twilio/message", carrier_webhooks.twilio_messages, {"kind": "message"}),
-    path("twilio/<uuid:account>/message", carrier_webhooks.twilio_messages, {"kind": "message"}),
     path(
         "twilio/messages/<uuid:message>/message-status",
         carrier_webhooks.twilio_messages,

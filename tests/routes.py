@@ -118,7 +118,9 @@ ROUTES: dict[str, Route] = {
     "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
     "api/v1/twilio/after-dial/<uuid:public_id>": everyone(403, method="POST", path=_call),
     "api/v1/twilio/message": everyone(403, method="POST"),
-    "api/v1/twilio/<uuid:account>/message": everyone(403, method="POST", path=_twilio_account),
+    "api/v1/twilio/accounts/<uuid:account>/message": everyone(
+        403, method="POST", path=_twilio_account
+    ),
     "api/v1/twilio/messages/<uuid:message>/message-status": everyone(
         403, method="POST", path=_message_of("twilio")
     ),

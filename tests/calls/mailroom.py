@@ -115,7 +115,7 @@ def _cloud(carrier: str, url: str, account: CarrierAccount | None) -> Any:
             return telnyx.RudeCloud(url, path)
         key = simulated.private_key_of(_secret_key())
         return telnyx.RudeCloud(url, path, key=simulated.API_KEY, private_key=key)
-    hooks = "/api/v1/twilio" + (f"/{account.public_id}" if account else "")
+    hooks = "/api/v1/twilio" + (f"/accounts/{account.public_id}" if account else "")
     return twilio_cloud.RudeCloud(url, hooks, installation_keys("twilio")["auth_token"])
 
 
