@@ -47,7 +47,6 @@ def desk(tenant):
 async def line(desk, quiet, monkeypatch):
     async with threecx_line(desk, quiet, monkeypatch) as threecx:
         yield threecx
-    await until(lambda: not quiet._background)
 
 
 async def test_caller_is_answered_and_hears_the_greeting(line):

@@ -49,7 +49,6 @@ def desk(tenant):
 async def line(desk, quiet, monkeypatch):
     async with threecx_line(desk, quiet, monkeypatch) as threecx:
         yield threecx
-    await until(lambda: not quiet._background)
 
 
 @pytest.fixture

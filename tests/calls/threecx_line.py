@@ -90,4 +90,6 @@ async def threecx_line(desk: Any, live: Any, monkeypatch: Any) -> AsyncIterator[
             yield Line(pbx, desk, trunks, account)
         finally:
             await trunks.end()
+            await live.writer.drained(5)  # which may order something of the PBX
+            await until(lambda: not live._background)
             await dispatch.close_all()
