@@ -13,7 +13,7 @@ from django.db.models import ObjectDoesNotExist
 from django.http.request import validate_host
 
 from agents.models import Agent
-from calls.models import Call
+from calls.models import Call, Leg
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
 from calls.routing import NoPublishedAgent
@@ -23,7 +23,13 @@ from calls.services.intake import (
     call_connect,
     call_open_from_page,
 )
-from calls.tokens import BadToken, read_resume_token, read_stream_token, read_widget_token
+from calls.tokens import (
+    BadToken,
+    StreamClaim,
+    read_resume_token,
+    read_stream_token,
+    read_widget_token,
+)
 from tenants.channels import SocketIdentity, identify
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
 from tenants.models import Tenant, User
@@ -47,32 +53,41 @@ class TooManyPages(Denied):
 
 
 async def admit_twilio(start: StreamStart) -> Call:
-    """The call that a Twilio stream of our account belongs to. Raises Denied."""
-    account: str = settings.TWILIO_ACCOUNT_SID
-    if account and start.account_sid != account:
-        raise Denied(NOT_ALLOWED, f"account {start.account_sid!r} is not ours")
-    return await admit_stream(start.parameters, start.call_sid)
+    """The call that a Twilio stream of its leg's own account belongs to. Raises Denied."""
+    return await admit_stream(start.parameters, start.call_sid, account=start.account_sid)
 
 
-async def admit_stream(parameters: Mapping[str, str], carrier_id: str) -> Call:
+async def admit_stream(
+    parameters: Mapping[str, str], carrier_id: str, *, account: str | None = None
+) -> Call:
     """The call that a carrier's stream belongs to, answered as of now. Raises Denied.
 
-    The token among its parameters opens one stream; it has to be that of the carrier's leg.
+    The token among its parameters opens one stream; it has to be that of the carrier's leg, and
+    of that one's `account` where the carrier names it.
     """
     try:
         claim = read_stream_token(parameters.get(TOKEN_PARAMETER, ""))
         tenant_id = await run_unscoped(tenant_by_key, Call, claim.call)
         if tenant_id is None:
             raise StreamRefused(f"there is no call {claim.call}")
-        return await run_in_tenant(
-            tenant_id,
-            call_connect,
-            public_id=claim.call,
-            carrier_id=carrier_id,
-            after=claim.after,
-        )
+        return await run_in_tenant(tenant_id, _connect, claim, carrier_id, account)
     except (BadToken, StreamRefused) as error:
         raise Denied(NOT_ALLOWED, str(error)) from None
+
+
+def _connect(claim: StreamClaim, carrier_id: str, account: str | None) -> Call:
+    if account is not None and (expected := _account_of(claim.call)) not in {"", account}:
+        raise StreamRefused(f"the stream is of account {account!r}, the call of {expected!r}")
+    return call_connect(public_id=claim.call, carrier_id=carrier_id, after=claim.after)
+
+
+def _account_of(call_id: uuid.UUID) -> str:
+    """Twilio's name for the account of the customer's leg; empty for the simulated one's."""
+    leg = Leg.objects.select_related("account").filter(
+        call__public_id=call_id, role=Leg.Role.CUSTOMER
+    )
+    account = next((row.account for row in leg if row.account is not None), None)
+    return str(account.external_id if account is not None else settings.TWILIO_ACCOUNT_SID)
 
 
 @dataclass(frozen=True, slots=True)

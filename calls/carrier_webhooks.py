@@ -283,5 +283,5 @@ async def follow(origin: Origin, kept: Kept) -> None:
         turned_away = taken.to_nobody
         if taken.rings is not None and not carrier(origin.carrier).answers_inline:
             await prepare_greeting(kept.tenant_id, taken.rings.public_id)
-    if turned_away:
+    if turned_away and not carrier(origin.carrier).answers_inline:
         await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)

@@ -33,7 +33,8 @@ def stream_target(
 ) -> StreamTarget:
     """Where this call's sound is to be brought, with a token that opens one stream."""
     parameters = {TOKEN_PARAMETER: stream_token(call_id, after)}
-    return StreamTarget(media_url(carrier), parameters, record=record)
+    told = signals_url(carrier, call_id)
+    return StreamTarget(media_url(carrier), parameters, record=record, signals_url=told)
 
 
 def webhook_url(carrier: str, account: uuid.UUID | None) -> str:
@@ -66,8 +67,3 @@ def _base(name: str, *about: uuid.UUID) -> str:
 def message_url(carrier: str, message_id: uuid.UUID) -> str:
     """Where the carrier sends what becomes of this message of ours."""
     return public_url(MESSAGE_PATH.format(carrier=carrier, message=message_id))
-
-
-def action_url(name: str, call_id: uuid.UUID) -> str:
-    """The address of one of our webhooks about one call."""
-    return public_url(reverse(f"calls:{name}", args=[call_id]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -18,9 +19,21 @@ from calls.models import Call, Direction, Number, State
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.intake import REFUSALS, Ring, call_announce, call_to_nobody, still_rings
-from calls.services.parting import CUT_OFF
+from calls.services.legs import call_reopen, leg_open, persons_let_go
+from calls.services.parting import (
+    CUT_OFF,
+    customer_leg,
+    hand_over_of,
+    stream_await,
+    stream_is_ordered,
+)
 from calls.voice.end_reasons import EndReason
 from tenants.db import tenant_by_key, tenant_transaction
+
+# A caller is held for a person's ringing and key, and for the briefing beside that.
+HOLD_SECONDS = 60
+LETTERS_PER_SECOND = 8
+ORDERED_SECONDS = 5
 
 
 class AlreadyAnswered(Exception):
@@ -46,17 +59,25 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """A call whose media socket is closed, and what was to come next."""
+    """A call whose media socket is closed, or whose caller nobody took, and what comes next.
+
+    `awaits`: another stream, after so many others. `hold`: nothing for so many seconds, for an
+    order is on its way, which is the `handover` of that id or a new stream. `line` is a last
+    word; without any of these the call is hung up.
+    """
 
     public_id: uuid.UUID
     our_number: str
     language: str
-    transfer_to: str
-    cut_off: bool
+    awaits: int | None = None
+    transfer_to: str = ""
+    hold: int = 0
+    handover: str = ""
+    line: dict[str, str] | None = None
 
 
-def receive(ring: Ring, *, accepting: bool) -> Welcome | Refusal:
-    """Take a call in, or refuse it and keep a note of that.
+def receive(ring: Ring, *, accepting: bool, account_id: int | None = None) -> Welcome | Refusal:
+    """Take a call in, with its leg, or refuse it and keep a note of that.
 
     Raises AlreadyAnswered for a call that is past ringing.
     """
@@ -65,6 +86,15 @@ def receive(ring: Ring, *, accepting: bool) -> Welcome | Refusal:
         return to_nobody(ring)
     with tenant_transaction(tenant_id):
         call = call_announce(number=number_of(ring), ring=ring, accepting=accepting)
+        leg_open(
+            call=call,
+            carrier=ring.carrier,
+            carrier_id=ring.carrier_id,
+            direction=Direction.INBOUND,
+            from_number=ring.from_number,
+            to_number=ring.to_number,
+            account_id=account_id,
+        )
     if call.end_reason in REFUSALS:
         return Refusal(REFUSAL_LINES[call.end_reason], call.language)
     if not still_rings(call):
@@ -98,7 +128,17 @@ REFUSAL_LINES: Mapping[str, dict[str, str]] = {
 
 
 def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
-    """The call that the carrier asks about, if the two belong together."""
+    """The call whose media socket is closed, if the two belong together."""
+    tenant_id = tenant_by_key(Call, public_id)
+    if tenant_id is None:
+        return None
+    with tenant_transaction(tenant_id):
+        call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
+        return None if call is None else _goes_on(call)
+
+
+def taken_back(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
+    """The call whose caller nobody took: the agent goes on with it, if that can be."""
     tenant_id = tenant_by_key(Call, public_id)
     if tenant_id is None:
         return None
@@ -106,12 +146,52 @@ def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
         call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
         if call is None:
             return None
-        if call.state == State.RINGING:  # its stream failed before it began
-            call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
+        if call_reopen(call_id=call.pk, now=timezone.now()):
+            persons_let_go(call_id=call.pk, reason="caller taken back")
+            call.refresh_from_db()
+        if call.end_reason == EndReason.TRANSFERRED:
+            return _let_go(call, line=spoken.TRANSFER_FAILED)
+        return _goes_on(call)
+
+
+def _goes_on(call: Call) -> LetGo:
+    if call.state == State.RINGING:  # its stream failed before it began
+        call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
+        return _let_go(call, line=spoken.CUT_OFF)
+    if call.state == State.LIVE:
+        return _comes_back(call)
+    if call.transfer_to:
+        return _is_transferred(call)
+    return _let_go(call, line=spoken.CUT_OFF if call.end_reason in CUT_OFF else None)
+
+
+def _comes_back(call: Call) -> LetGo:
+    """Its sound was lost: once more, unless that was too often."""
+    now = timezone.now()
+    if not stream_await(call_id=call.pk, now=now):
+        call_close(call_id=call.pk, closing=Closing(EndReason.MEDIA_LOST, now))
+        return _let_go(call, line=spoken.CUT_OFF)
+    leg = customer_leg(call.pk)
+    if leg is not None and stream_is_ordered(leg=leg):
+        return _let_go(call, hold=ORDERED_SECONDS)
+    return _let_go(call, awaits=call.streams)
+
+
+def _is_transferred(call: Call) -> LetGo:
+    """A person who is briefed first is called by an order; any other in the answer."""
+    leg = customer_leg(call.pk)
+    order = hand_over_of(leg) if leg is not None else None
+    if order is None:
+        return _let_go(call, transfer_to=call.transfer_to)
+    spoken_for = len(str(order.arguments.get("briefing", ""))) // LETTERS_PER_SECOND
+    return _let_go(call, hold=HOLD_SECONDS + spoken_for, handover=str(order.public_id))
+
+
+def _let_go(call: Call, **what: Any) -> LetGo:
+    inbound = call.direction == Direction.INBOUND
     return LetGo(
-        public_id=public_id,
-        our_number=call.to_number if call.direction == Direction.INBOUND else call.from_number,
+        public_id=call.public_id,
+        our_number=call.to_number if inbound else call.from_number,
         language=call.language,
-        transfer_to=call.transfer_to,
-        cut_off=call.state != State.ENDED or call.end_reason in CUT_OFF,
+        **what,
     )

@@ -6,24 +6,27 @@ all calls, and everything of the calls that we place and of tenants' own account
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from calls import reception, webhooks
+from calls import reception, spoken, webhooks
 from calls.carrier_webhooks import Origin, take
-from calls.links import signals_url
+from calls.links import signals_url, stream_target
 from calls.models import Channel, Number
 from calls.presence import presence
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import Event
+from calls.providers.carriers.signals import Event, HandoverEnded
 from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.addresses import address
-from calls.providers.carriers.twilio.events import Kind
+from calls.providers.carriers.twilio.events import ENDED_STATUSES, Kind, signals
 from calls.services.intake import Ring
 from tenants.db import run_unscoped, tenant_by_key
+
+log = logging.getLogger(__name__)
 
 
 @csrf_exempt
@@ -45,7 +48,7 @@ async def _answer(origin: Origin, told: Event) -> HttpResponse:
         case Kind.INCOMING_CALL:
             return await _incoming(origin, told)
         case Kind.AFTER_STREAM | Kind.AFTER_DIAL:
-            return await _let_go(origin, told)
+            return webhooks.document(await _next(origin, told))
         case Kind.PERSON_KEY:
             return webhooks.document(transfer.answer(told))
     return HttpResponse(status=204)
@@ -60,31 +63,55 @@ async def _incoming(origin: Origin, told: Event) -> HttpResponse:
         to_number=told.payload.get("To", "")[:100],
     )
     try:
-        answer = await run_unscoped(_receive, ring, origin.tenant_id, presence.accepting())
+        answer = await run_unscoped(_receive, ring, origin, presence.accepting())
     except reception.AlreadyAnswered:
         return HttpResponse(status=403)
-    after = ""
-    if isinstance(answer, reception.Welcome):
-        after = address(signals_url(Channel.TWILIO, answer.public_id), Kind.AFTER_STREAM)
-    return webhooks.answer_with(answer, after_stream=after)
+    return webhooks.answer_with(answer)
 
 
-def _receive(
-    ring: Ring, tenant_id: int | None, accepting: bool
-) -> reception.Welcome | reception.Refusal:
+def _receive(ring: Ring, origin: Origin, accepting: bool) -> reception.Welcome | reception.Refusal:
     """An account leads to its own tenant's numbers alone."""
-    if tenant_id is not None and tenant_by_key(Number, ring.to_number) != tenant_id:
+    theirs = tenant_by_key(Number, ring.to_number)
+    if origin.tenant_id is not None and theirs != origin.tenant_id:
         return reception.to_nobody(ring)
-    return reception.receive(ring, accepting=accepting)
+    return reception.receive(ring, accepting=accepting, account_id=origin.account_id)
 
 
-async def _let_go(origin: Origin, told: Event) -> HttpResponse:
-    """The media socket is closed, or the call to a person is over."""
-    public_id = origin.call
-    call = await run_unscoped(reception.let_go, public_id, told.leg) if public_id else None
-    if call is None or public_id is None:
-        return webhooks.document(twiml.hang_up())
-    if told.kind == Kind.AFTER_DIAL:
-        return webhooks.document(webhooks.after_dial(told.payload.get("DialCallStatus", ""), call))
-    after = address(signals_url(Channel.TWILIO, public_id), Kind.AFTER_DIAL)
-    return webhooks.document(webhooks.after_stream(call, after_dial=after))
+async def _next(origin: Origin, told: Event) -> str:
+    """The media socket is closed, or the call to a person is over: what the caller gets now."""
+    if origin.call is None or told.payload.get("CallStatus", "") in ENDED_STATUSES:
+        return twiml.hang_up()
+    if told.kind == Kind.AFTER_STREAM:
+        call = await run_unscoped(reception.let_go, origin.call, told.leg)
+    elif _was_reached(told):
+        return twiml.hang_up()
+    else:
+        call = await run_unscoped(reception.taken_back, origin.call, told.leg)
+    if call is None:
+        log.warning("twilio: %s asks what to do with %s, which it has not", told.leg, origin.call)
+        return twiml.hang_up()
+    return _going_on(call)
+
+
+def _was_reached(told: Event) -> bool:
+    """Whether the caller has talked to the person."""
+    ends = (signal for signal in signals(told) if isinstance(signal, HandoverEnded))
+    return any(end.reached for end in ends)
+
+
+def _going_on(call: reception.LetGo) -> str:
+    """What comes next for a caller who is still there."""
+    if call.awaits is not None:
+        return twiml.stream(stream_target(Channel.TWILIO, call.public_id, after=call.awaits))
+    if call.line is not None:
+        line = spoken.say(call.line, call.language)
+        return twiml.say_and_hang_up(line, language=call.language)
+    hooks = signals_url(Channel.TWILIO, call.public_id)
+    if call.hold:
+        about = {"handover": call.handover} if call.handover else {}
+        after = address(hooks, Kind.AFTER_DIAL if about else Kind.AFTER_STREAM, **about)
+        return twiml.hold("", language=call.language, seconds=call.hold, action_url=after)
+    if call.transfer_to:
+        after = address(hooks, Kind.AFTER_DIAL)
+        return twiml.dial(call.transfer_to, action_url=after, caller_id=call.our_number)
+    return twiml.hang_up()

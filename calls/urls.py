@@ -8,11 +8,6 @@ app_name = "calls"
 urlpatterns = [
     path("twilio/incoming-call", webhooks.twilio_incoming_call, name="twilio-incoming-call"),
     path(
-        "twilio/after-stream/<uuid:public_id>",
-        webhooks.twilio_after_stream,
-        name="twilio-after-stream",
-    ),
-    path(
         "twilio/accounts/<uuid:account>/message",
         carrier_webhooks.twilio_messages,
         {"kind": "message"},
@@ -38,9 +33,6 @@ urlpatterns = [
         "twilio/messages/<uuid:message>/message-status",
         carrier_webhooks.twilio_messages,
         {"kind": "message-status"},
-    ),
-    path(
-        "twilio/after-dial/<uuid:public_id>", webhooks.twilio_after_dial, name="twilio-after-dial"
     ),
     path("twilio/<slug:kind>", twilio_webhooks.twilio, name="twilio-webhook"),
 ]

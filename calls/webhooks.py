@@ -1,4 +1,4 @@
-"""What carriers ask over HTTP: take this call? and, when the agent has let go: what now?
+"""What Twilio asks first: take this call at a number of the installation's own account?
 
 Every request is checked against the public URL that the carrier was told, before anything is
 read or stored. The database is asked once, on the bridge's threads.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Callable, Mapping
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseForbidden
@@ -18,14 +16,15 @@ from django.views.decorators.http import require_POST
 
 from calls import reception, spoken
 from calls.carrier_auth import twilio_auth_token
-from calls.links import TOKEN_PARAMETER, action_url, media_url, public_url
+from calls.links import public_url, stream_target
 from calls.live import live
 from calls.models import Channel
 from calls.presence import presence
 from calls.providers.carriers.twilio import signature, twiml
+from calls.providers.carriers.twilio.addresses import address
+from calls.providers.carriers.twilio.events import Kind
 from calls.ringing import prepare_greeting
 from calls.services.intake import Ring
-from calls.tokens import stream_token
 from tenants.db import run_unscoped
 
 log = logging.getLogger(__name__)
@@ -60,21 +59,21 @@ async def twilio_incoming_call(request: HttpRequest) -> HttpResponse:
     return answer_with(answer)
 
 
-def answer_with(
-    answer: reception.Welcome | reception.Refusal, *, after_stream: str = ""
-) -> HttpResponse:
-    """Connect a call, or say why not; `after_stream` is asked what comes next."""
+def answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
+    """Connect a call, or say why not."""
     if isinstance(answer, reception.Refusal):
         line = spoken.say(answer.line, answer.language)
         return document(twiml.say_and_hang_up(line, language=answer.language))
+    target = stream_target(Channel.TWILIO, answer.public_id)
     return Ringing(
         answer,
         twiml.connect_stream(
-            stream_url=media_url(Channel.TWILIO),
-            action_url=after_stream or action_url("twilio-after-stream", answer.public_id),
-            parameters={TOKEN_PARAMETER: stream_token(answer.public_id)},
+            stream_url=target.url,
+            action_url=address(target.signals_url, Kind.AFTER_STREAM),
+            parameters=target.parameters,
             last_words=spoken.say(spoken.CUT_OFF, answer.language),
             language=answer.language,
+            signals_url=target.signals_url,
         ),
     )
 
@@ -95,55 +94,6 @@ class Ringing(HttpResponse):
     def _prepare(self) -> None:
         tenant_id, public_id = self._welcome.tenant_id, self._welcome.public_id
         live.in_background(prepare_greeting(tenant_id, public_id), f"calls.ringing {public_id}")
-
-
-@csrf_exempt
-@require_POST
-async def twilio_after_stream(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """The media socket is closed: dial whom the caller was to be handed to, or hang up."""
-    return await _next_step(request, public_id, lambda _form, call: after_stream(call))
-
-
-@csrf_exempt
-@require_POST
-async def twilio_after_dial(request: HttpRequest, public_id: uuid.UUID) -> HttpResponse:
-    """The call to a person is over: say so if nobody answered, then hang up."""
-    return await _next_step(
-        request, public_id, lambda form, call: after_dial(form.get("DialCallStatus", ""), call)
-    )
-
-
-Step = Callable[[Mapping[str, str], reception.LetGo], str]
-
-
-async def _next_step(request: HttpRequest, public_id: uuid.UUID, step: Step) -> HttpResponse:
-    if not _is_from_twilio(request):
-        return HttpResponseForbidden()
-    call_sid = request.POST.get("CallSid", "")
-    call = await run_unscoped(reception.let_go, public_id, call_sid)
-    if call is None:
-        log.warning("twilio: %s asks what to do with %s, which it has not", call_sid, public_id)
-        return document(twiml.hang_up())
-    return document(step(request.POST, call))
-
-
-def after_stream(call: reception.LetGo, *, after_dial: str = "") -> str:
-    """What comes after a closed media socket; `after_dial` is asked once a person was called."""
-    if call.transfer_to:
-        action = after_dial or action_url("twilio-after-dial", call.public_id)
-        return twiml.dial(call.transfer_to, action_url=action, caller_id=call.our_number)
-    if call.cut_off:
-        line = spoken.say(spoken.CUT_OFF, call.language)
-        return twiml.say_and_hang_up(line, language=call.language)
-    return twiml.hang_up()
-
-
-def after_dial(status: str, call: reception.LetGo) -> str:
-    """What comes after a person was called, by Twilio's word for how that went."""
-    if status in {"completed", "answered"}:
-        return twiml.hang_up()
-    line = spoken.say(spoken.TRANSFER_FAILED, call.language)
-    return twiml.say_and_hang_up(line, language=call.language)
 
 
 def _is_from_twilio(request: HttpRequest) -> bool:

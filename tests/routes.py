@@ -115,8 +115,6 @@ ROUTES: dict[str, Route] = {
     ),
     # Carriers: their signature counts, not who is logged in.
     "api/v1/twilio/incoming-call": everyone(403, method="POST"),
-    "api/v1/twilio/after-stream/<uuid:public_id>": everyone(403, method="POST", path=_call),
-    "api/v1/twilio/after-dial/<uuid:public_id>": everyone(403, method="POST", path=_call),
     "api/v1/twilio/message": everyone(403, method="POST"),
     "api/v1/twilio/accounts/<uuid:account>/message": everyone(
         403, method="POST", path=_twilio_account

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.models import AgentVersion
 from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
+from calls.providers.carriers.registry import answers_inline
 from calls.rows import Closing, EventRow, Item, TurnRow
 from calls.services.notes import notes_keep
 from calls.services.parting import legs_let_go, reason_known_better, stream_await
@@ -99,7 +100,7 @@ def calls_sweep(*, now: datetime) -> int:
     who is still on the line is given another server.
     """
     unheard = _locked(Call.objects.unheard_of_since(now - LOST_AFTER).filter(media_lost_at=None))
-    lost = [call for call in unheard if not stream_await(call_id=call.pk, now=now)]
+    lost = [call for call in unheard if not _comes_back(call, now)]
     for call in lost:
         _end_swept(call, call.heartbeat_at or now, EndReason.SERVER_LOST)
     silent = _locked(Call.objects.never_connected(now - RING_LIMIT))
@@ -107,6 +108,11 @@ def calls_sweep(*, now: datetime) -> int:
         _end_swept(call, now, EndReason.CANCELLED)
     finalise_on_commit(call.pk for call in lost + silent)
     return len(lost) + len(silent)
+
+
+def _comes_back(call: Call, now: datetime) -> bool:
+    """Whether another server gets the call; a carrier that asks for one would have asked by now."""
+    return not answers_inline(call.channel) and stream_await(call_id=call.pk, now=now)
 
 
 def calls_without_figures(*, now: datetime) -> None:

@@ -92,9 +92,7 @@ def _leg_row(
     signals: Sequence[Signal],
     accepting: bool,
 ) -> Leg | None:
-    row: Leg | None = (
-        Leg.objects.select_related("call").filter(carrier=carrier_name, carrier_id=leg).first()
-    )
+    row = _leg_named(carrier_name, leg)
     if row is not None:
         return row
     ours = next((event for event in told if event.call_id is not None), None)
@@ -185,7 +183,7 @@ def _react(leg: Leg, signal: Signal) -> None:
         case StreamStopped() if signal.failure:
             _open_stream_again(leg)
         case HandoverEnded(reached=False):
-            _take_back(leg.carrier, signal.leg)
+            _take_back(leg, signal.leg)
         case RecordingReady():
             recording_expect(call=leg.call, recording_id=signal.recording_id, url=signal.url)
 
@@ -200,26 +198,33 @@ def _machine_picked_up(leg: Leg, answerer: Answerer) -> None:
 
 def _open_stream_again(leg: Leg) -> None:
     """The first stream could not be opened: once more; the sweeper ends what stays silent."""
-    if leg.state == Leg.State.ANSWERED and leg.call.state == State.RINGING:
+    waits = leg.state == Leg.State.ANSWERED and leg.call.state == State.RINGING
+    if waits and not carrier(leg.carrier).answers_inline:
         command_give(leg=leg, kind=Command.Kind.REATTACH, reason="stream failed")
 
 
-def _take_back(carrier_name: str, callers_leg: str) -> None:
-    caller = (
-        Leg.objects.select_related("call")
-        .filter(carrier=carrier_name, carrier_id=callers_leg)
-        .first()
-    )
+def _take_back(told_by: Leg, callers_leg: str) -> None:
+    """The caller is to be with the agent again; one who asks for that is answered by then."""
+    if callers_leg == told_by.carrier_id and carrier(told_by.carrier).answers_inline:
+        return
+    caller = _leg_named(told_by.carrier, callers_leg)
     if caller is not None:
         caller_take_back(leg=caller)
 
 
+def _leg_named(carrier_name: str, carrier_id: str) -> Leg | None:
+    legs = Leg.objects.select_related("call")
+    found: Leg | None = legs.filter(carrier=carrier_name, carrier_id=carrier_id).first()
+    return found
+
+
 def _go_on(leg: Leg, step: Step) -> None:
     """The next command of a sequence that the carrier carries along; none on a leg that is over."""
-    if leg.state == Leg.State.ENDED:
+    about = leg if step.leg == leg.carrier_id else _leg_named(leg.carrier, step.leg)
+    if about is None or about.state == Leg.State.ENDED:
         return
     command_give(
-        leg=leg,
+        leg=about,
         kind=Command.Kind.STEP,
         reason=str(step.command_id),
         arguments={"action": step.action, "arguments": dict(step.arguments)},

@@ -8,13 +8,13 @@ from datetime import datetime
 from django.utils import timezone
 
 from calls import spoken
-from calls.models import Call, Command, Leg, State
+from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.legs import LegPicture, picture
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
-from calls.services.parting import MOST_STREAMS, leg_say, stream_await
+from calls.services.parting import MOST_STREAMS, leg_say, stream_order
 from calls.voice.end_reasons import EndReason
 
 # What a call that never came to a conversation ended of, by its customer's leg.
@@ -54,6 +54,7 @@ def leg_open(
             "to_number": to_number[:100],
             "role": role,
             "session": session[:200],
+            "state": Leg.State.RINGING if direction == Direction.INBOUND else Leg.State.DIALLING,
         },
     )
     return leg
@@ -110,10 +111,7 @@ def _customer_gone(leg: Leg, seen: LegPicture) -> None:
 
     A live call is ended by the process that has its sound.
     """
-    for person in Leg.objects.filter(call_id=leg.call_id, role=Leg.Role.PERSON).exclude(
-        state=Leg.State.ENDED
-    ):
-        command_give(leg=person, kind=Command.Kind.HANG_UP, reason="caller gone")
+    persons_let_go(call_id=leg.call_id, reason="caller gone")
     call = Call.objects.get(pk=leg.call_id)
     ended_at = seen.ended_at or timezone.now()
     if call.state == State.RINGING:
@@ -121,6 +119,13 @@ def _customer_gone(leg: Leg, seen: LegPicture) -> None:
         call_close(call_id=call.pk, closing=Closing(reason, ended_at))
     elif call.state == State.LIVE and call.media_lost_at is not None:
         call_close(call_id=call.pk, closing=Closing(EndReason.CALLER_HUNG_UP, ended_at))
+
+
+def persons_let_go(*, call_id: int, reason: str) -> None:
+    """Call nobody any longer for a caller."""
+    persons = Leg.objects.filter(call_id=call_id, role=Leg.Role.PERSON)
+    for person in persons.exclude(state=Leg.State.ENDED):
+        command_give(leg=person, kind=Command.Kind.HANG_UP, reason=reason)
 
 
 def leg_let_down(*, leg: Leg, kind: Command.Kind, leg_gone: bool) -> None:
@@ -144,10 +149,20 @@ def caller_take_back(*, leg: Leg) -> None:
     now = timezone.now()
     if leg.state == Leg.State.ENDED:
         return
+    reopened = call_reopen(call_id=leg.call_id, now=now)
+    if reopened and stream_order(leg=leg, now=now):
+        return
+    if reopened or not Call.objects.live().filter(pk=leg.call_id).exists():
+        leg_say(leg=leg, line=spoken.TRANSFER_FAILED, reason="nobody took the caller")
+
+
+def call_reopen(*, call_id: int, now: datetime) -> bool:
+    """Make a call live again whose caller nobody took; False if it is none, or is again."""
     reopened = Call.objects.filter(
-        pk=leg.call_id,
+        pk=call_id,
         state=State.ENDED,
         end_reason=EndReason.TRANSFERRED,
+        answered_at__isnull=False,
         streams__lt=MOST_STREAMS,
     ).update(
         state=State.LIVE,
@@ -157,5 +172,4 @@ def caller_take_back(*, leg: Leg) -> None:
         heartbeat_at=now,
         updated_at=now,
     )
-    if not (reopened and stream_await(call_id=leg.call_id, now=now)):
-        leg_say(leg=leg, line=spoken.TRANSFER_FAILED, reason="nobody took the caller")
+    return bool(reopened)

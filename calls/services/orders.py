@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from calls.models import Command
+from calls.providers.carriers.registry import answers_inline
 from calls.services.legs import leg_let_down, leg_never_dialled
 
 # A command that was claimed and not finished by then was lost with the process that had it.
@@ -24,6 +25,10 @@ MOST_ATTEMPTS = 5
 PLACE_WITHIN = timedelta(seconds=60)
 # Done twice, these would ring somebody's telephone twice: sent, and no answer, is for people.
 ONLY_ONCE = frozenset({Command.Kind.PLACE, Command.Kind.DTMF})
+# So would these, or break off a talk, at a carrier that does not know a command by its id.
+_ONLY_ONCE_WITHOUT_IDS = frozenset(
+    {Command.Kind.HAND_OVER, Command.Kind.STEP, Command.Kind.REATTACH}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +118,19 @@ def command_failed(*, command_id: int, error: str, leg_gone: bool = False) -> No
 
 def command_unanswered(*, command_id: int, error: str) -> None:
     """It was sent and nobody knows whether it was done: again, unless twice would be worse."""
-    command: Command = Command.objects.get(pk=command_id)
-    if command.kind in ONLY_ONCE:
+    command: Command = Command.objects.select_related("leg").get(pk=command_id)
+    if _is_done_once(command):
         _settle(command_id, Command.State.UNKNOWN, error)
     elif command.attempts >= MOST_ATTEMPTS:
         command_failed(command_id=command_id, error=error)
     else:
         _settle(command_id, Command.State.PENDING, error)
+
+
+def _is_done_once(command: Command) -> bool:
+    if command.kind in ONLY_ONCE:
+        return True
+    return command.kind in _ONLY_ONCE_WITHOUT_IDS and answers_inline(command.leg.carrier)
 
 
 def commands_waiting(*, now: datetime) -> list[int]:

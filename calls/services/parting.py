@@ -1,7 +1,8 @@
 """What is done with a call's telephone connections when its conversation is over, or deaf.
 
 A media socket that is closed hangs nothing up, so every end of a conversation is an order: hang
-up, hand over to a person, or say sorry first. A carrier that `answers_inline` asks by itself.
+up, hand over to a person, or say sorry first. A carrier that `answers_inline` asks by itself what
+comes next, and is ordered only what no answer can do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import cast
 
 from agents.profiles import Channel
 from calls import spoken
-from calls.models import Call, Command, Leg, State
+from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.registry import answers_inline
 from calls.services.commands import command_give
 from calls.voice.end_reasons import EndReason
@@ -32,7 +33,7 @@ VOICEMAIL = "voicemail"  # the reason of the order that ends a call which a mach
 
 
 def customer_leg(call_id: int) -> Leg | None:
-    """The customer's connection, where the carrier takes orders for it and it is not over."""
+    """The customer's connection, if a carrier has it and it is not over."""
     leg: Leg | None = (
         Leg.objects.select_related("call")
         .filter(call_id=call_id, role=Leg.Role.CUSTOMER)
@@ -40,16 +41,26 @@ def customer_leg(call_id: int) -> Leg | None:
         .order_by("-pk")
         .first()
     )
-    return None if leg is None or answers_inline(leg.carrier) else leg
+    return leg
 
 
 def stream_await(*, call_id: int, now: datetime) -> bool:
-    """Have the carrier bring the sound of a live call again; False where that cannot be."""
+    """Have the carrier bring the sound of a live call again; False where that cannot be.
+
+    A carrier that asks what comes next gets the stream as its answer.
+    """
     leg = customer_leg(call_id)
-    if leg is None or leg.state != Leg.State.ANSWERED or leg.call.streams >= MOST_STREAMS:
+    if leg is None:
         return False
-    waiting = Call.objects.filter(pk=call_id, state=State.LIVE, media_lost_at=None)
-    if not waiting.update(media_lost_at=now, updated_at=now):
+    if answers_inline(leg.carrier):
+        return _note_lost(leg, now)
+    return stream_order(leg=leg, now=now)
+
+
+def stream_order(*, leg: Leg, now: datetime) -> bool:
+    """Order a new stream for a live call that has none; False where that cannot be."""
+    up = leg.state == Leg.State.ANSWERED or answers_inline(leg.carrier)
+    if not (up and _note_lost(leg, now)):
         return False
     streams = leg.call.streams
     command_give(
@@ -59,6 +70,22 @@ def stream_await(*, call_id: int, now: datetime) -> bool:
         arguments={"after": streams},
     )
     return True
+
+
+def stream_is_ordered(*, leg: Leg) -> bool:
+    """Whether an order for the stream that the call waits for is on its way."""
+    underway = [Command.State.PENDING, Command.State.SENDING]
+    orders = leg.commands.filter(kind=Command.Kind.REATTACH, state__in=underway)
+    return bool(orders.filter(reason=f"after stream {leg.call.streams}").exists())
+
+
+def _note_lost(leg: Leg, now: datetime) -> bool:
+    """Let the call wait for a stream, unless it lost too many; True also if it does already."""
+    if leg.call.streams >= MOST_STREAMS:
+        return False
+    live = Call.objects.filter(pk=leg.call_id, state=State.LIVE)
+    noted = live.filter(media_lost_at=None).update(media_lost_at=now, updated_at=now)
+    return bool(noted) or live.exists()
 
 
 def reason_known_better(*, call_id: int, reason: str) -> str:
@@ -90,12 +117,34 @@ def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "", briefing: s
     leg = customer_leg(call_id)
     if leg is None:
         return
-    if reason == EndReason.TRANSFERRED and transfer_to:
+    if answers_inline(leg.carrier):
+        _order_what_no_answer_does(leg, transfer_to, briefing)
+    elif reason == EndReason.TRANSFERRED and transfer_to:
         leg_hand_over(leg=leg, to_number=transfer_to, briefing=briefing)
     elif reason in CUT_OFF and leg.state == Leg.State.ANSWERED:
         leg_say(leg=leg, line=spoken.CUT_OFF, reason=str(reason))
     else:
         command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="conversation over")
+
+
+def _order_what_no_answer_does(leg: Leg, transfer_to: str, briefing: str) -> None:
+    """Call a person who is to be briefed, or give up a call that was not answered yet."""
+    if transfer_to and briefing:
+        leg_hand_over(leg=leg, to_number=transfer_to, briefing=briefing)
+    elif leg.direction == Direction.OUTBOUND and not leg.call.streams:
+        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="conversation over")
+
+
+def hand_over_of(leg: Leg) -> Command | None:
+    """The order to hand over the caller of a call that ended so, if there is one."""
+    command: Command | None = leg.commands.filter(
+        kind=Command.Kind.HAND_OVER, reason=_hand_over_reason(leg.call, leg.call.transfer_to)
+    ).first()
+    return command
+
+
+def _hand_over_reason(call: Call, to_number: str) -> str:
+    return f"stream {call.streams} to {to_number}"
 
 
 def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
@@ -108,7 +157,7 @@ def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
     command_give(
         leg=leg,
         kind=Command.Kind.HAND_OVER,
-        reason=f"stream {call.streams} to {to_number}",
+        reason=_hand_over_reason(call, to_number),
         arguments={
             "to_number": to_number,
             "caller_id": ours,

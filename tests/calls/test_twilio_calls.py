@@ -197,10 +197,11 @@ async def test_transfer_lets_go_of_the_stream_and_dials_the_person(
         "type": "websocket.close", "code": 1000, "reason": "transferred",
     }  # fmt: skip
     call = await the_call(desk)
-    path = f"/api/v1/twilio/after-stream/{call.public_id}"
+    path = f"/api/v1/twilio/calls/{call.public_id}/after-stream"
     answer = await post(path, ring_form(desk.number))
     root = ElementTree.fromstring(answer.content)  # noqa: S314 - our own answer
     assert root.findtext("Dial/Number") == "+525511112222"
+    await until(lambda: not quiet._background)
 
 
 async def test_agent_hangs_up_after_its_goodbye_was_heard(desk, dial, quiet, monkeypatch):

@@ -284,7 +284,7 @@ async def ended_call(desk, ring, reason, transfer_to=""):
         call_close(call_id=call.pk, closing=closing)
 
     await run_in_tenant(desk.tenant.id, end)
-    return f"/api/v1/twilio/after-stream/{call.public_id}"
+    return f"/api/v1/twilio/calls/{call.public_id}/after-stream"
 
 
 async def test_transfer_dials_the_person(desk, ring, post):
@@ -292,7 +292,7 @@ async def test_transfer_dials_the_person(desk, ring, post):
     root = verbs(await post(path, ring_form(desk.number)))
     assert root.findtext("Dial/Number") == "+525511112222"
     assert root.find("Dial").get("callerId") == desk.number
-    assert "/after-dial/" in root.find("Dial").get("action")
+    assert root.find("Dial").get("action").endswith("/after-dial")
 
 
 async def test_call_that_ended_well_is_hung_up(desk, ring, post):
@@ -306,9 +306,9 @@ async def test_call_that_broke_off_ends_with_an_apology(desk, ring, post):
 
 
 @pytest.mark.parametrize(("status", "tags"), [
-    ("completed", ["Hangup"]), ("no-answer", ["Say", "Hangup"]), ("busy", ["Say", "Hangup"]),
+    ("completed", ["Hangup"]), ("no-answer", ["Connect"]), ("busy", ["Connect"]),
 ])  # fmt: skip
-async def test_after_a_transfer_the_caller_is_told_if_nobody_answered(
+async def test_after_a_transfer_the_caller_is_with_the_agent_again_if_nobody_answered(
     desk, ring, post, status, tags
 ):
     path = await ended_call(desk, ring, "transferred", "+525511112222")
@@ -331,7 +331,7 @@ async def test_question_about_another_call_learns_nothing(desk, other_desk, ring
 async def test_call_whose_stream_never_came_ends_with_an_apology_and_is_closed(desk, ring, post):
     await ring(desk.number)
     (call,) = await calls_of(desk)
-    path = f"/api/v1/twilio/after-stream/{call.public_id}"
+    path = f"/api/v1/twilio/calls/{call.public_id}/after-stream"
     assert [v.tag for v in verbs(await post(path, ring_form(desk.number)))] == ["Say", "Hangup"]
     (call,) = await calls_of(desk)
     assert (call.state, call.end_reason) == (State.ENDED, "failed")

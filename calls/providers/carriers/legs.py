@@ -19,6 +19,7 @@ from calls.providers.carriers.signals import (
     Ended,
     Ringing,
     Signal,
+    StreamStarted,
 )
 
 
@@ -67,7 +68,7 @@ def _with(found: LegPicture, signal: Signal) -> LegPicture:
     match signal:
         case Ringing():
             return _at_least(found, LegState.RINGING)
-        case Answered():
+        case Answered() | StreamStarted():  # no stream is opened before somebody picked up
             answered_at = found.answered_at or signal.at
             return _at_least(replace(found, answered_at=answered_at), LegState.ANSWERED)
         case Detected():

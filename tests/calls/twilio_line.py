@@ -1,0 +1,87 @@
+"""The whole application on a real port, and a Twilio that telephones it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from calls import dispatch, outbox, webhooks
+from calls.carrier_auth import installation_keys
+from calls.models import Call
+from tenants.db import run_in_tenant
+from tests.calls.telnyx_line import POST, application_on_a_port, sound_on
+from tests.calls.waiting import until
+from tests.peers.twilio_cloud import Leg, RudeCloud, RudeStream
+
+CALLER = "+525598765432"
+
+
+@dataclass
+class Twilio:
+    """Twilio, and what the application has of a desk's calls."""
+
+    cloud: RudeCloud
+    desk: Any
+
+    async def rows(self, model: Any, **filters: Any) -> list[Any]:
+        """The desk's tenant's rows, the first first."""
+        return await run_in_tenant(
+            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
+        )
+
+    async def call(self, **expected: Any) -> Call:
+        """The desk's one call, once it is as expected."""
+
+        async def fits() -> Call | None:
+            found = await self.rows(Call)
+            assert len(found) <= 1
+            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
+            return found[0] if as_expected else None
+
+        found: Call = await until(fits)
+        return found
+
+    async def dialled(self) -> Leg:
+        """Somebody calls the desk, and hears it."""
+        leg = await self.cloud.call(to=self.desk.number, caller=CALLER)
+        await self.hears(leg)
+        return leg
+
+    async def hears(self, leg: Leg) -> RudeStream:
+        """Wait until the leg's present stream has brought sound."""
+        await until(lambda: leg.stream is not None and sound_on(leg.stream))
+        assert isinstance(leg.stream, RudeStream)
+        return leg.stream
+
+    async def over(self, leg: Leg) -> None:
+        """Wait until the leg has ended."""
+        await asyncio.wait_for(leg.done.wait(), 10)
+
+    def instructed(self, leg: Leg) -> list[str]:
+        """The documents that a live leg was given by command."""
+        path = f"/Calls/{leg.sid}.json"
+        forms = (form for _, url, form in self.cloud.requests if url.endswith(path))
+        return [form["Twiml"][0] for form in forms if "Twiml" in form]
+
+    def dials(self) -> list[dict[str, list[str]]]:
+        """The forms of the calls that were ordered."""
+        return [form for _, path, form in self.cloud.requests if path.endswith("/Calls.json")]
+
+
+@asynccontextmanager
+async def twilio_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterator[Twilio]:
+    """The installation's own account at a Twilio that serves its API."""
+
+    async def unprepared(_tenant_id: int, _public_id: Any) -> None:
+        """Greetings are spoken at once by the scripted voice."""
+
+    monkeypatch.setattr(webhooks, "prepare_greeting", unprepared)
+    monkeypatch.setattr(outbox, "post", POST)
+    token = installation_keys("twilio")["auth_token"]
+    async with application_on_a_port(settings) as url:
+        async with RudeCloud(url, token=token).running() as cloud:
+            monkeypatch.setattr(dispatch, "api_url", lambda _carrier: cloud.url)
+            yield Twilio(cloud, desk)
