@@ -89,8 +89,9 @@ async def test_draining_server_takes_no_call_and_ends_the_last_when_time_is_up(d
         assert stream.socket.close_code == 1000
     assert "draining: 1 calls are live" in output
     assert "Traceback" not in output
-    (call,) = await rows(desk, Call, state="ended")
-    assert call.end_reason == "drained"
+    ended_calls = await rows(desk, Call, state="ended")
+    assert {call.end_reason for call in ended_calls} == {"drained", "refused_busy"}
+    assert [call.end_reason for call in ended_calls if call.answered_at] == ["drained"]
 
 
 async def refuses(server: Server, desk) -> bool:
