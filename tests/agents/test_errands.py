@@ -44,13 +44,13 @@ class Errand(Caller):
     async def _carry_out(self, call: ToolCall, said: str) -> str:
         error, function = None, self.functions.get(call.name)
         try:
-            self.kept.append(function.action(call) if function else dict(call.arguments))
+            self.kept.append(function.action(call) if function else dict(call.arguments or {}))
         except BadArguments as refused:
             error = str(refused)
         if function is not None and function.ends_reply:
             return said
         result = None if error else {"done": True}
-        self.items.append(ToolRan(call.call_id, call.name, call.arguments, result, error))
+        self.items.append(ToolRan(call.call_id, call.name, call.arguments or {}, result, error))
         return (await self.ask())[0]
 
 

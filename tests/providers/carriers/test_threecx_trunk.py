@@ -36,7 +36,7 @@ from tests.peers.threecx import Party, RudePbx, Telephone
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 COMMAND = uuid.UUID(int=7)
 QUICK = ListenOptions(first_wait=0.05, longest_wait=0.1)
-IDENTITY = {"event_id": "17.42:x", "leg": "17.42", "at": AT}
+IDENTITY: dict[str, Any] = {"event_id": "17.42:x", "leg": "17.42", "at": AT}
 
 
 class Desk:

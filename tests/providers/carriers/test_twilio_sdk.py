@@ -92,11 +92,11 @@ async def test_sdk_accepts_all_that_the_stand_in_signs():
 # --- every field that we send -----------------------------------------------------------------
 
 
-class Kept(HttpClient):
+class Kept(HttpClient):  # type: ignore[misc]
     """Answers nothing, and keeps the fields of what the SDK asked for."""
 
     def __init__(self) -> None:
-        super().__init__(None, False, None)  # type: ignore[arg-type]
+        super().__init__(None, False, None)
         self.fields: set[str] = set()
 
     def request(self, *_: Any, **asked: Any) -> Response:
