@@ -173,7 +173,11 @@ async def test_page_that_never_comes_back_has_lost_its_call(desk, quiet, monkeyp
         assert await ended(desk, quiet) == "media_lost"
 
 
-@pytest.mark.parametrize(("token", "code"), [("forged", 4401), (resume_token(uuid.uuid4()), 4404)])
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [("forged", 4401), (resume_token(uuid.uuid4()), 4404)],
+    ids=["forged", "of nobody's call"],  # xdist wants the same names in all workers
+)
 async def test_nobody_comes_back_to_a_call_that_is_not_theirs_or_is_over(desk, quiet, token, code):
     assert (await page(f"resume={token}").over())["code"] == code
 
