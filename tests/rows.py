@@ -32,6 +32,7 @@ def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]
         "calls.campaigncontact": lambda: {"number": f"+52557{next(_numbers):07d}"},
         "calls.retryrule": lambda: {"tries": 3},
         "calls.donotcall": lambda: {"number": f"+52556{next(_numbers):07d}"},
+        "calls.openinghours": lambda: {"time_zone": "Europe/Madrid"},
         "calls.openinginterval": lambda: {"weekday": 0},
         "calls.routingchoice": lambda: {"caller_prefix": f"+52{next(_numbers)}"},
         "agents.agentversion": lambda: {"languages": ["es"]},
