@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 
 from calls import dispatch, outbox
 from calls.carrier_auth import installation_keys
+from calls.jsontext import clean_fields
 from calls.links import public_url
 from calls.live import live
 from calls.models import Call, CarrierAccount, Channel, Direction, Leg, Message, Number
@@ -146,7 +147,8 @@ def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -
     )
     now = time.time()
     entry.verify(webhook, entry.credentials.model_validate(origin.keys), now)
-    return entry.event(webhook, now)
+    event = entry.event(webhook, now)
+    return replace(event, payload=clean_fields(event.payload))
 
 
 # --- on the bridge's threads -------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 _DEPTH = 8
 
@@ -13,6 +14,11 @@ def clean_text(text: str) -> str:
     if text.isascii() and "\x00" not in text:
         return text
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def clean_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object that PostgreSQL can hold."""
+    return {clean_text(str(name)): clean(value) for name, value in fields.items()}
 
 
 def clean(value: object, depth: int = _DEPTH) -> object:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from calls.jsontext import clean, clean_text
+from calls.jsontext import clean_fields, clean_text
 from calls.models import CarrierEvent, Leg, StrayEvent
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Event, MalformedEvent, Signal
@@ -33,16 +33,16 @@ def event_store(
     """Keep an event of the current tenant; None if it was told before."""
     row, created = CarrierEvent.objects.get_or_create(
         carrier=carrier_name,
-        event_id=event.event_id[:200],
+        event_id=event.event_id,
         defaults={
             "account_id": account_id,
             "call_id": call_id,
-            "leg": event.leg[:200] or _leg_of_session(carrier_name, event.session),
-            "session": event.session[:200],
-            "message": event.message[:200],
+            "leg": event.leg or _leg_of_session(carrier_name, event.session),
+            "session": event.session,
+            "message": event.message,
             "kind": clean_text(event.kind)[:64],
             "occurred_at": event.at,
-            "payload": clean(dict(event.payload)),
+            "payload": clean_fields(event.payload),
         },
     )
     return row if created else None
@@ -60,9 +60,9 @@ def stray_event_store(*, carrier_name: str, event: Event) -> None:
     """Keep an event that led to no tenant, for operators to see."""
     stray = StrayEvent(
         carrier=carrier_name,
-        event_id=event.event_id[:200],
+        event_id=event.event_id,
         kind=clean_text(event.kind)[:64],
-        payload=clean(dict(event.payload)),
+        payload=clean_fields(event.payload),
     )
     StrayEvent.objects.bulk_create([stray], ignore_conflicts=True)
 

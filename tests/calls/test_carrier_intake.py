@@ -305,6 +305,30 @@ async def test_signed_webhook_that_is_none_is_a_bad_request(desk, post, body, qu
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_identity_that_cannot_be_kept_is_a_bad_request(desk, post, quiet):
+    good = json.loads(told(desk, "v3:a", *BURST[0]))["data"]
+    for data in (
+        {**good, "id": "a\x00b"},
+        {**good, "id": "x" * 201},
+        {**good, "payload": {**good["payload"], "call_control_id": "v3:" + "a" * 200}},
+        {**good, "payload": {**good["payload"], "call_control_id": "v3:\x00"}},
+        {**good, "payload": {**good["payload"], "call_session_id": "\x00"}},
+        {**good, "occurred_at": "0001-01-01T00:00:00+23:59"},
+        {**good, "occurred_at": "9999-12-31T23:59:59-12:00"},
+    ):
+        assert (await post(json.dumps({"data": data}).encode())).status_code == 400
+    assert await rows(desk, CarrierEvent) == []
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_numbers_with_null_characters_lead_to_nobody(desk, post, quiet):
+    numbers = {"from": "+52\x00", "to": "+52\x0099", "deep": json.loads("[" * 500 + "]" * 500)}
+    kind, payload = BURST[0]
+    assert (await post(told(desk, "v3:a", kind, {**payload, **numbers}))).status_code == 200
+    assert await rows(desk, CarrierEvent) == []
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_event_of_no_leg_of_ours_is_kept_for_operators(desk, post, quiet):
     body = told(desk, "v3:unknown", "call.answered", {})
     assert (await post(body)).status_code == 200

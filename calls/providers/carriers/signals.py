@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+LONGEST_ID = 200  # characters; ids cut short could be taken for one another
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class EndCause(StrEnum):
@@ -61,7 +64,7 @@ class Event:
     `kind` says by which rules `payload` is read; `account` is the carrier's name for ours, and
     `leg` for the telephone connection, or `message` for the written message. `session` joins the
     legs of one call, for carriers that have such an id. `at` is the carrier's clock, or ours
-    where it tells no time.
+    where it tells no time. Raises MalformedEvent for an identity that cannot be kept.
     """
 
     event_id: str
@@ -72,6 +75,14 @@ class Event:
     payload: Mapping[str, Any]
     session: str = ""
     message: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("event_id", "leg", "session", "message"):
+            text = getattr(self, name)
+            if len(text) > LONGEST_ID or "\x00" in text:
+                raise MalformedEvent(f"{name} {text[:40]!r} is no carrier's id")
+        if not _EARLIEST < self.at < _LATEST:
+            raise MalformedEvent(f"{self.at} is not a time of now")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

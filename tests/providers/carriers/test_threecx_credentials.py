@@ -46,3 +46,10 @@ def test_what_is_wrong_is_said(wrong, why):
 
 def test_the_secret_shows_nowhere():
     assert "key-0815" not in repr(credentials(client_secret="key-0815"))
+    for wrong in ({"overflow": "a b"}, {"more": "x"}, {"base_url": 1}):
+        with pytest.raises(ValidationError) as caught:
+            credentials(client_secret="key-0815", **wrong)
+        assert "key-0815" not in str(caught.value)
+    with pytest.raises(ValidationError) as caught:
+        ThreeCxCredentials.model_validate({"client_id": "ai", "client_secret": "key-0815"})
+    assert "0815" not in str(caught.value)

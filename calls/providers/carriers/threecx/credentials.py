@@ -20,7 +20,9 @@ class ThreeCxCredentials(BaseModel):
     to the DN `overflow`; they are dropped where it is empty.
     """
 
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, str_strip_whitespace=True, extra="forbid", hide_input_in_errors=True
+    )
 
     base_url: str
     client_id: str

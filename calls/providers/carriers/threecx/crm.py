@@ -35,6 +35,7 @@ _TIMES = {
     "established": "CallEstablishedTimeUTC",
     "end": "CallEndTimeUTC",
 }
+_YEARS = (1970, 2100)
 _TIME_FORMAT = "yyyy-MM-ddTHH:mm:ssZ"
 
 
@@ -206,6 +207,8 @@ class JournalEntry(BaseModel):
     def _in_utc(cls, moment: datetime | None) -> datetime | None:
         if moment is None:
             return None
+        if not _YEARS[0] <= moment.year < _YEARS[1]:
+            raise ValueError(f"{moment.isoformat()} is no time of a call")
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
     @property
