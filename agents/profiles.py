@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from agents.premium import is_premium
 from agents.refusals import Problem, refusal
 
 Channel = Literal["browser", "twilio", "telnyx", "threecx"]
@@ -289,7 +290,7 @@ class TransferTarget(Settings):
 
 
 def e164(number: str) -> str:
-    """`number` in E.164 form. ValueError when it is not a possible international number."""
+    """`number` in E.164 form. ValueError when it is none that a caller may be put through to."""
     try:
         parsed = phonenumbers.parse(number, None)
     except phonenumbers.NumberParseException:
@@ -300,6 +301,11 @@ def e164(number: str) -> str:
     if not phonenumbers.is_valid_number(parsed):
         raise ValueError(
             gettext("%(number)s is not a number that exists in its country's plan")
+            % {"number": repr(number)}
+        )
+    if is_premium(parsed):
+        raise ValueError(
+            gettext("%(number)s is a premium-rate number, to which nobody is put through")
             % {"number": repr(number)}
         )
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -8,6 +8,8 @@ import phonenumbers
 from django.utils.translation import gettext
 from phonenumbers import timezone as number_zones
 
+from agents.premium import is_premium
+
 
 class NotANumber(ValueError):
     """What was written is no international telephone number; the message says why, to people."""
@@ -17,7 +19,8 @@ def e164(text: str, *, strict: bool = False) -> str:
     """The number in E.164 form (`+525512345678`), however it was spaced. Raises NotANumber.
 
     `strict` asks that its country has given out such numbers, and not only that it has the
-    right length: calling any other one costs money and reaches nobody.
+    right length: calling any other one costs money and reaches nobody. Nor is it one whose
+    holder earns by being called.
     """
     parsed = _parsed(text)
     if not phonenumbers.is_possible_number(parsed):
@@ -28,6 +31,11 @@ def e164(text: str, *, strict: bool = False) -> str:
     if strict and not phonenumbers.is_valid_number(parsed):
         raise NotANumber(
             gettext("%(number)s is not a number that exists in its country's plan.")
+            % {"number": _shown(text)}
+        )
+    if strict and is_premium(parsed):
+        raise NotANumber(
+            gettext("%(number)s is a premium-rate number: those are neither called nor written to.")
             % {"number": _shown(text)}
         )
     return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))

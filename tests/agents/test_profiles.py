@@ -76,6 +76,11 @@ def test_turn_settings_can_be_given_to_the_loop():
             "number: '+5212' is not a number that exists in its country's plan",
         ),
         (
+            {"functions": {"transfer_targets": [{"name": "Sales", "number": "+19005550101"}]}},
+            "functions.transfer_targets.0.number",
+            "number: '+19005550101' is a premium-rate number, to which nobody is put through",
+        ),
+        (
             {"functions": {"transfer_targets": [{"name": "Sales"}]}},
             "functions.transfer_targets.0.number",
             "number is missing",

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from calls import tasks
-from calls.errors import CallNotPlaced, CampaignError
+from calls.errors import CallNotPlaced, CampaignError, FileFaults
 from calls.models import (
     Call,
     Campaign,
@@ -48,6 +48,12 @@ from tests.calls.campaigning import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
 
 # --- the audience -------------------------------------------------------------------------
+
+
+def test_an_audience_has_no_numbers_that_earn_by_being_called():
+    with pytest.raises(FileFaults) as refused:
+        number_rows(f"number\n{number(1)}\n+19005550101\n+979123456789\n", strict=True)
+    assert [line for line, _why in refused.value.problems] == [3, 4]
 
 
 def test_an_audience_is_a_snapshot_with_its_other_columns(line):

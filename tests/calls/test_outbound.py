@@ -166,6 +166,9 @@ def test_a_key_that_is_none_is_refused(ask, line, key):
         ("to_number", "+52551"),  # too short
         ("to_number", "+34555010001"),  # that nobody in Spain can have
         ("to_number", "+525598765432\u0000"),
+        ("to_number", "+19005550101"),  # premium rate
+        ("to_number", "+34 807 123 456"),
+        ("to_number", "+881612345678"),  # a satellite telephone
         ("to_number", "sip:me@example.com"),
         ("to_number", None),
         ("agent", str(uuid.UUID(int=0))),
