@@ -15,14 +15,12 @@ from calls.voice.caller import CallerTurn
 from calls.voice.end_reasons import EndReason
 from calls.voice.endpointing import Endpointing
 from calls.voice.events import Event
-from calls.voice.hearing import Hearing
 from calls.voice.history import History
-from calls.voice.line import Line
+from calls.voice.line import Outgoing
 from calls.voice.listening import CallerSide
 from calls.voice.metrics import TurnMetrics
 from calls.voice.parting import Parting, action_data, keys_sent, without_words
 from calls.voice.patience import Patience
-from calls.voice.playout import Playout
 from calls.voice.ports import (
     Action,
     Conversation,
@@ -34,7 +32,8 @@ from calls.voice.ports import (
     Transfer,
     Turn,
 )
-from calls.voice.reply import Reply, Workshop, apology_sound
+from calls.voice.reply import Reply, Workshop
+from calls.voice.sides import Ears, Mouth
 from calls.voice.states import TABLE, Cue, Do, State
 
 FAILURES = 3  # replies in a row that the brain failed, then goodbye
@@ -105,7 +104,7 @@ class Floor:
             Do.STOP: self._stop,
         }
 
-    def begin(self, hearing: Hearing, playout: Playout, line: Line, greeting: str | None) -> None:
+    def begin(self, hearing: Ears, playout: Mouth, line: Outgoing, greeting: str | None) -> None:
         """The call is answered."""
         self._hearing, self._playout, self._line = hearing, playout, line
         self.caller.attach(hearing)
@@ -235,7 +234,7 @@ class Floor:
         self._history.add(tool)
 
     def sound_deadline(self, reply: Reply, limit: float) -> float:
-        waiting = reply is self._reply and self._shop.voices.has_next
+        waiting = reply is self._reply and self._shop.voicing.has_next
         return self._patience.voice_deadline(limit, spare=waiting)
 
     def played_out(self) -> None:
@@ -489,7 +488,7 @@ class Floor:
     def end_silence(self) -> None:
         reply = self._reply
         if reply is not None and not (self._is_playing or self._caller_first):
-            reply.apologise(apology_sound(self._shop))
+            reply.apologise()
 
     def _speaking_reply(self) -> Reply:
         if self._reply is None:

@@ -1,7 +1,7 @@
 """The way out to the carrier: commands in order, one sender, a limit on every send.
 
-Callers of `media`, `mark`, `clear` and `keys` never wait. A `clear` overtakes the sound and the
-marks that have not left yet. A send that fails or hangs means that the stream is dead.
+Callers never wait. A `clear` overtakes the sound and the marks that have not left yet. A send that
+fails or hangs means that the stream is dead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from calls.voice.ports import MediaStream
 from calls.voice.watchdog import Watchdog
@@ -25,13 +25,19 @@ class _Command:
     size: int  # bytes of sound
 
 
-class Line:
-    """Commands to one `MediaStream`."""
+class Keypad(Protocol):
+    """What every stream can do, whether it carries sound or text."""
+
+    async def send_dtmf(self, digits: str) -> None: ...
+
+
+class Outgoing:
+    """Commands to one stream."""
 
     def __init__(
-        self, media: MediaStream, watchdog: Watchdog, limit: float, lost: Callable[[str], None]
+        self, keypad: Keypad, watchdog: Watchdog, limit: float, lost: Callable[[str], None]
     ) -> None:
-        self._media = media
+        self._keypad = keypad
         self._watchdog = watchdog
         self._limit = limit
         self._lost = lost
@@ -41,18 +47,12 @@ class Line:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def media(self, pcm: bytes) -> None:
-        self._put(lambda: self._media.send(pcm), clearable=True, size=len(pcm))
-
-    def mark(self, name: str) -> None:
-        self._put(lambda: self._media.mark(name), clearable=True)
-
-    def clear(self) -> None:
-        self._commands = deque(command for command in self._commands if not command.clearable)
-        self._put(self._media.clear, clearable=False)
-
     def keys(self, digits: str) -> None:
-        self._put(lambda: self._media.send_dtmf(digits), clearable=False)
+        self._put(lambda: self._keypad.send_dtmf(digits), clearable=False)
+
+    def forget(self) -> None:
+        """What may be cleared and has not left yet is not sent."""
+        self._commands = deque(command for command in self._commands if not command.clearable)
 
     async def drained(self) -> None:
         """Wait until everything has left."""
@@ -76,12 +76,6 @@ class Line:
         finally:
             self._watchdog.leave(SEND)
 
-    @property
-    def backlog(self) -> int:
-        """Bytes of sound that have not left: more than a moment's worth means a slow socket."""
-        waiting = sum(command.size for command in self._commands)
-        return waiting + (self._sending.size if self._sending is not None else 0)
-
     def _put(
         self, send: Callable[[], Coroutine[Any, Any, None]], *, clearable: bool, size: int = 0
     ) -> None:
@@ -89,3 +83,29 @@ class Line:
         self._idle.clear()
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+class Line(Outgoing):
+    """Commands to one `MediaStream`."""
+
+    def __init__(
+        self, media: MediaStream, watchdog: Watchdog, limit: float, lost: Callable[[str], None]
+    ) -> None:
+        super().__init__(media, watchdog, limit, lost)
+        self._media = media
+
+    def media(self, pcm: bytes) -> None:
+        self._put(lambda: self._media.send(pcm), clearable=True, size=len(pcm))
+
+    def mark(self, name: str) -> None:
+        self._put(lambda: self._media.mark(name), clearable=True)
+
+    def clear(self) -> None:
+        self.forget()
+        self._put(self._media.clear, clearable=False)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of sound that have not left: more than a moment's worth means a slow socket."""
+        waiting = sum(command.size for command in self._commands)
+        return waiting + (self._sending.size if self._sending is not None else 0)

@@ -18,11 +18,11 @@ from calls.voice.caller import CallerTurn
 from calls.voice.clock import Timer
 from calls.voice.endpointing import Endpointing
 from calls.voice.events import Event
-from calls.voice.hearing import Hearing
 from calls.voice.options import TurnOptions
 from calls.voice.patience import Patience
 from calls.voice.ports import Clock, ConversationItem, Final
 from calls.voice.reply import Reply
+from calls.voice.sides import Ears
 from calls.voice.states import Cue, State
 from calls.voice.utterances import Utterance
 
@@ -102,7 +102,7 @@ class CallerSide:
     def _new_turn(self) -> CallerTurn:
         return CallerTurn(terminator=self._options.keys_terminator)
 
-    def attach(self, hearing: Hearing) -> None:
+    def attach(self, hearing: Ears) -> None:
         self._hearing = hearing
 
     def stop(self) -> None:

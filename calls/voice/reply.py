@@ -38,10 +38,7 @@ from calls.voice.ports import (
     ToolStarted,
 )
 from calls.voice.sentences import SentenceSplitter
-from calls.voice.speaker import Speaker
-from calls.voice.tones import soft_tones
-from calls.voice.track import Track
-from calls.voice.voices import Voices
+from calls.voice.sides import Voicing
 from calls.voice.watchdog import Tasks, cancel
 
 TOOL_LIMIT = 60_000.0
@@ -54,12 +51,11 @@ class Workshop:
     """What every reply of one call is made with."""
 
     brain: Brain
-    voices: Voices
+    voicing: Voicing
     clock: Clock
     tasks: Tasks
     options: TurnOptions
     phrases: Phrases
-    sample_rate: int
 
 
 class ReplyOwner(Protocol):
@@ -80,7 +76,6 @@ class Reply:
     """Made by `Reply.to` or `Reply.saying`; ends by being heard, cut or dropped."""
 
     def __init__(self, shop: Workshop, owner: ReplyOwner, metrics: TurnMetrics) -> None:
-        self.track = Track(shop.sample_rate)
         self.metrics = metrics
         self.actions: list[Action] = []
         self.answers = ""  # the caller's words that this replies to
@@ -110,9 +105,8 @@ class Reply:
         self._speaking: asyncio.Task[None] | None = None
         self._timed_out = False
         self._patience = Timer(shop.clock, self._lose_patience)
-        self._speaker = Speaker(
-            self.track, shop.voices, shop.clock, metrics, self, self._start_speaking
-        )
+        self._speaker = shop.voicing.speaker(self, metrics, self._start_speaking)
+        self.track = self._speaker.track
 
     # --- beginnings -------------------------------------------------------------------
 
@@ -187,13 +181,13 @@ class Reply:
         self._record(Event.FILLER, {"text": text})
         self._say(text)
 
-    def apologise(self, pcm: bytes) -> None:
+    def apologise(self) -> None:
         """Put the recorded apology before whatever still waits for sound."""
         self.apologised = True
         text = self._shop.phrases.apology
         self._record(Event.APOLOGY, {"text": text})
         segment = self.track.add_next(text)
-        self.track.append(segment, pcm)
+        self.track.append(segment, self._shop.voicing.apology(self._shop.phrases))
         segment.closed = True
         self._owner.reply_grew(self)
 
@@ -375,15 +369,10 @@ class Reply:
     def voices_exhausted(self) -> None:
         self.mute = True
         if not self.apologised:
-            self.apologise(apology_sound(self._shop))
+            self.apologise()
 
     def _record(self, event: Event, data: Mapping[str, object]) -> None:
         if self.committed.is_set():
             self._owner.record(event, data)
         else:
             self._held_back.append((event, data))
-
-
-def apology_sound(shop: Workshop) -> bytes:
-    """The recorded apology, or two soft tones where there is none."""
-    return shop.phrases.apology_pcm or soft_tones(shop.sample_rate)

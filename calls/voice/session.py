@@ -1,62 +1,41 @@
-"""One call: builds the parts, carries frames to them, and ends in good order.
+"""One call in sound: builds its parts, and carries frames to them.
 
-    media --frames--> Hearing --speech, words--> Floor --replies--> Playout --chunks--> media
-                                                   |--> brain, voices
-    every event and turn --> store                 every sample --> recorder
-
-`run` never raises for what a provider or the line does, never hangs, and leaves nothing behind:
-tasks are cancelled and awaited, timers stopped, providers closed.
+media --frames--> Hearing --speech, words--> Floor --replies--> Playout --chunks--> media
+                                               |--> brain, voices
+every event and turn --> store                 every sample --> recorder
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from calls.voice.bargein import BargeIn
-from calls.voice.clock import crashed
 from calls.voice.end_reasons import EndReason
-from calls.voice.endpointing import Endpointing
 from calls.voice.events import Event
-from calls.voice.floor import Floor
-from calls.voice.hearing import Closable, Hearing, close_quietly
-from calls.voice.history import History
+from calls.voice.hearing import Closable, Hearing
 from calls.voice.line import Line
 from calls.voice.options import TurnOptions
 from calls.voice.phrases import Phrases
 from calls.voice.playout import AmbienceSource, Playout
 from calls.voice.ports import (
-    Action,
     Audio,
-    Closed,
-    Conversation,
     ConversationItem,
     Dtmf,
     Mark,
+    MediaStream,
     Ports,
     Synthesiser,
 )
-from calls.voice.reply import Workshop
-from calls.voice.voicemail import Voicemail
+from calls.voice.speaker import SpokenVoicing
+from calls.voice.talk import Talk
 from calls.voice.voices import Voices
-from calls.voice.watchdog import CLOSING_LIMIT, Tasks, Watchdog, loop_lag
-
-log = logging.getLogger(__name__)
-
-LAST_TOOLS = 2000.0  # ms that tools are waited for when the call is over
-
-_ENDED_BY_US = (EndReason.AGENT_HUNG_UP, EndReason.TRANSFERRED, EndReason.HANDED_OFF)
-_STREAM_STAYS_OPEN = (EndReason.TRANSFERRED, EndReason.HANDED_OFF)
 
 
-class CallSession:
-    """Answers one call. Make it, `run` it once.
+class CallSession(Talk[Ports]):
+    """A call whose sound comes to us, and goes from us."""
 
-    `person`: the transfer target for a caller whom the agent does not understand; empty: none.
-    `voicemail`: what a machine that answers is told after its beep; empty: nothing, hang up.
-    """
+    _line: Line
 
     def __init__(
         self,
@@ -71,89 +50,35 @@ class CallSession:
         person: str = "",
         voicemail: str = "",
     ) -> None:
-        self._ports = ports
-        self._options = options
-        self._language = language
-        self._greeting = greeting
-        self._phrases = phrases or Phrases.for_language(language)
-        self._history = History(language, history)
+        super().__init__(
+            ports,
+            options,
+            language=language,
+            greeting=greeting,
+            phrases=phrases,
+            history=history,
+            person=person,
+            voicemail=voicemail,
+        )
         self._ambience = ambience
-        self._person = person
-        self._message = voicemail
-        self._machine: list[bool] = []  # answered before the call had begun; whether it beeped
-        self._tasks = Tasks(self._crashed)
-        self._reason: EndReason | None = None
-        self._over = asyncio.Event()
-        self._floor: Floor  # once the call has begun
-        self._begun = False
-        self._ended_at = 0.0
 
     @property
-    def outcome(self) -> Action | None:
-        """The action that ended the call: whom to transfer to, which agent goes on."""
-        return self._floor.outcome if self._begun else None
-
-    @property
-    def conversation(self) -> Conversation:
-        """What was said, as the brain knows it."""
-        return self._history.snapshot()
-
-    def end(self, reason: str) -> None:
-        """Ask for an orderly end, from outside; may be called at any time."""
-        listed = EndReason.of(reason, EndReason.DRAINED)
-        if self._begun:
-            self._floor.end(listed)
-        else:
-            self._ended(listed)
-
-    def machine_answered(self, *, may_speak: bool) -> None:
-        """No person picked up; may be said at any time, and again when a message may be left."""
-        if self._begun:
-            self._voicemail.answered(may_speak=may_speak)
-        else:
-            self._machine.append(may_speak)
-
-    async def run(self) -> str:
-        """Hold the conversation. Returns the end reason, one of `EndReason`."""
-        crashed.set(self._crashed)
-        if self._reason is None:
-            self._build()
-            try:
-                await self._until_over()
-            except Exception as error:  # a defect of ours; the call still ends in good order
-                self._crashed(error)
-            await self._wind_up()
-        await self._close()
-        return str(self._reason)
+    def _stream(self) -> MediaStream:
+        return self._ports.media
 
     # --- building ---------------------------------------------------------------------
 
-    def _build(self) -> None:
-        ports, options = self._ports, self._options
-        self._answered = ports.clock.now()
-        self._watchdog = Watchdog(ports.clock, self._hung)
-        self._line = Line(ports.media, self._watchdog, options.send_timeout, self._media_lost)
-        shop = Workshop(
-            ports.brain,
-            Voices(ports.synthesisers),
-            ports.clock,
-            self._tasks,
-            options,
-            self._phrases,
-            ports.media.sample_rate,
-        )
-        self._begun = True
-        self._floor = floor = Floor(
-            shop,
-            ports.store,
-            self._history,
-            Endpointing(options, ports.judge, self._language),
-            BargeIn(options, self._language),
-            self._ended,
-            self._person,
-        )
-        self._voicemail = Voicemail(self._message, ports.clock, floor)
-        self._hearing = Hearing(ports, options, self._tasks, floor.caller, self._answered)
+    def _make_line(self) -> Line:
+        limit = self._options.send_timeout
+        return Line(self._ports.media, self._watchdog, limit, self._media_lost)
+
+    def _make_voicing(self) -> SpokenVoicing:
+        ports = self._ports
+        return SpokenVoicing(Voices(ports.synthesisers), ports.clock, ports.media.sample_rate)
+
+    def _make_sides(self) -> tuple[Hearing, Playout]:
+        ports, floor = self._ports, self._floor
+        self._hearing = Hearing(ports, self._options, self._tasks, floor.caller, self._answered)
         self._playout = Playout(
             self._line,
             ports.clock,
@@ -163,28 +88,20 @@ class CallSession:
             ambience=self._ambience,
             on_played_out=floor.played_out,
         )
+        return self._hearing, self._playout
+
+    def _made_of(self) -> Mapping[str, object]:
+        voice = self._ports.synthesisers[0]
+        return {"recogniser": self._hearing.recogniser.name, "voice": voice.name}
+
+    def _providers(self) -> Sequence[Closable]:
+        return [*self._ports.recognisers, *self._ports.synthesisers]
 
     # --- while it lasts ---------------------------------------------------------------
 
-    async def _until_over(self) -> None:
-        floor = self._floor
-        floor.record(
-            Event.CALL_STARTED,
-            {
-                "language": self._language,
-                "recogniser": self._hearing.recogniser.name,
-                "voice": self._ports.synthesisers[0].name,
-            },
-        )
-        loop_lag.join(self, self._lagged)
-        self._tasks.spawn(self._line.run(), "line")
+    def _start(self) -> None:
         self._tasks.spawn(self._open_voice(self._ports.synthesisers[0]), "voice.open")
         self._hearing.start()
-        floor.begin(self._hearing, self._playout, self._line, self._greeting)
-        self._tasks.spawn(self._read(), "media")
-        for may_speak in self._machine:
-            self._voicemail.answered(may_speak=may_speak)
-        await self._over.wait()
 
     async def _read(self) -> None:
         """The path of every frame: no queue, no task, no wait of our own."""
@@ -200,9 +117,6 @@ class CallSession:
                 self._closed(event)
         self._floor.end(EndReason.MEDIA_LOST)
 
-    def _closed(self, event: Closed) -> None:
-        self._floor.end(EndReason.of(event.reason, EndReason.MEDIA_LOST))
-
     async def _open_voice(self, voice: Synthesiser) -> None:
         try:
             await voice.open()
@@ -214,48 +128,9 @@ class CallSession:
 
     # --- how it ends ------------------------------------------------------------------
 
-    def _ended(self, reason: EndReason) -> None:
-        if self._reason is None:
-            self._reason = self._voicemail.reason(reason) if self._begun else reason
-            self._ended_at = self._ports.clock.now()
-            self._over.set()
-
-    def _media_lost(self, error: str) -> None:
-        log.warning("the media stream is dead: %s", error)
-        self._floor.end(EndReason.MEDIA_LOST)
-
-    def _hung(self, what: str, waited: float) -> None:
-        self._floor.record(Event.WATCHDOG, {"hung": what, "waited": waited})
-        self._floor.end(EndReason.MEDIA_LOST)
-
-    def _lagged(self, lag: float) -> None:
-        self._floor.record(Event.LOOP_LAG, {"lag": lag})
-
-    def _crashed(self, error: BaseException) -> None:
-        log.error("a defect ended a call", exc_info=error)
-        self._floor.record(Event.INTERNAL_ERROR, {"error": repr(error)})
-        try:
-            self._floor.end(EndReason.INTERNAL_ERROR)
-        finally:
-            self._ended(EndReason.INTERNAL_ERROR)
-
-    async def _wind_up(self) -> None:
-        """Hear the caller's last words, keep everything, let nothing run on."""
-        floor = self._floor
+    def _fall_silent(self) -> None:
         self._playout.close()
-        self._voicemail.stop()
         self._hearing.last_words()
-        await asyncio.gather(self._hear_out(), self._let_tools_end())
-        floor.close()
-        if self._reason in _ENDED_BY_US:
-            await self._let_leave()
-        self._hearing.stop()
-        loop_lag.leave(self)
-        for name in await self._tasks.finish():
-            floor.record(Event.WATCHDOG, {"hung": name, "waited": CLOSING_LIMIT})
-        self._watchdog.stop()
-        duration = self._ended_at - self._answered
-        floor.record(Event.CALL_ENDED, {"reason": str(self._reason), "duration": duration})
 
     async def _hear_out(self) -> None:
         """Words that were said before the end may still be on their way."""
@@ -267,28 +142,5 @@ class CallSession:
                     heard.clear()
                     await heard.wait()
 
-    async def _let_tools_end(self) -> None:
-        """What has begun has an outcome, even if nobody is there to be told."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_TOOLS / 1000):
-                for reply in self._floor.unsettled:
-                    await reply.settled.wait()
-        for reply in self._floor.unsettled:
-            reply.abandon_tools()
-
-    async def _let_leave(self) -> None:
-        """What was sent last (a key, a word) must not be lost in closing the stream."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING_LIMIT / 1000):
-                await self._line.drained()
-
-    async def _close(self) -> None:
-        ports = self._ports
-        providers: list[Closable] = [ports.brain, *ports.recognisers, *ports.synthesisers]
-        await asyncio.gather(*(close_quietly(provider) for provider in providers))
-        if self._reason not in _STREAM_STAYS_OPEN:
-            try:
-                async with asyncio.timeout(CLOSING_LIMIT / 1000):
-                    await ports.media.close()
-            except Exception as error:  # a dead socket cannot be closed: it is closed then
-                log.info("the media stream did not close: %r", error)
+    def _stop_listening(self) -> None:
+        self._hearing.stop()

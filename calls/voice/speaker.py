@@ -21,7 +21,9 @@ from typing import Protocol
 from calls.voice.clock import Timer, guarded
 from calls.voice.heard import Segment, words_played
 from calls.voice.metrics import TurnMetrics
+from calls.voice.phrases import Phrases
 from calls.voice.ports import Clock, Speech, Synthesiser
+from calls.voice.tones import soft_tones
 from calls.voice.track import Track
 from calls.voice.voices import Voices
 from calls.voice.watchdog import cancel
@@ -53,7 +55,7 @@ class Speaker:
         owner: SpeakerOwner,
         spawn: Callable[[], None],
     ) -> None:
-        self._track = track
+        self.track = track
         self._voices = voices
         self._clock = clock
         self._metrics = metrics
@@ -71,7 +73,7 @@ class Speaker:
 
     def add(self, text: str) -> None:
         """Voice this sentence after those before it."""
-        self._waiting.append(self._track.add(text))
+        self._waiting.append(self.track.add(text))
         if self._metrics.voice_asked is None:
             self._metrics.voice_asked = self._clock.now()
         if not self._patience.at:
@@ -152,7 +154,7 @@ class Speaker:
         segment = self._given[speech.segment]
         if speech.pcm and self._metrics.first_sound is None:
             self._metrics.first_sound = self._clock.now()
-        self._track.append(segment, speech.pcm)
+        self.track.append(segment, speech.pcm)
         segment.words.extend(speech.words)
         segment.closed = segment.closed or speech.last
         if self.is_behind:
@@ -189,5 +191,28 @@ class Speaker:
         voiced = words_played(segment, segment.length)
         rest = Segment(segment.text[len(voiced) :].strip())
         segment.text, segment.closed = voiced, True
-        self._track.segments.insert(self._track.segments.index(segment) + 1, rest)
+        self.track.segments.insert(self.track.segments.index(segment) + 1, rest)
         return rest
+
+
+class SpokenVoicing:
+    """Replies in sound: who speaks them, and what is played where nobody can."""
+
+    def __init__(self, voices: Voices, clock: Clock, sample_rate: int) -> None:
+        self._voices = voices
+        self._clock = clock
+        self._sample_rate = sample_rate
+
+    @property
+    def has_next(self) -> bool:
+        return self._voices.has_next
+
+    def speaker(
+        self, owner: SpeakerOwner, metrics: TurnMetrics, spawn: Callable[[], None]
+    ) -> Speaker:
+        track = Track(self._sample_rate)
+        return Speaker(track, self._voices, self._clock, metrics, owner, spawn)
+
+    def apology(self, phrases: Phrases) -> bytes:
+        """The recorded apology, or two soft tones where there is none."""
+        return phrases.apology_pcm or soft_tones(self._sample_rate)
