@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -19,6 +20,9 @@ from calls.services.carrier_recordings import recording_fetched, recording_missi
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
+
+MOST_BYTES = 512 * 1024 * 1024  # four hours of two channels at 8 kHz are 460 MB
+MOST_SECONDS = 600.0  # for all of it: a store that trickles must not keep a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,9 @@ async def fetch(tenant_id: int, recording_id: int, url: str) -> None:
         )
     except (BadRequest, wave.Error, EOFError) as error:
         log.error("recording %s is not to be had: %s", wanted.carrier_id, error)
+        wanted.path.unlink(missing_ok=True)
         await run_in_tenant(tenant_id, recording_missing, recording_id=recording_id)
-    except ProviderError as error:
+    except (ProviderError, TimeoutError) as error:
         log.warning("recording %s cannot be had now: %s", wanted.carrier_id, error)
     finally:
         await api.aclose()
@@ -66,11 +71,16 @@ def _wanted(recording_id: int) -> Wanted | None:
 async def _save(api: CarrierApi, wanted: Wanted, url: str) -> None:
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
     draft = wanted.path.with_suffix(f".{os.getpid()}.part")
+    size = 0
     try:
-        with draft.open("wb") as file:
-            sound: AsyncIterator[bytes] = api.recording(wanted.carrier_id, url)
-            async for piece in sound:
-                file.write(piece)
+        async with asyncio.timeout(MOST_SECONDS):
+            with draft.open("wb") as file:
+                sound: AsyncIterator[bytes] = api.recording(wanted.carrier_id, url)
+                async for piece in sound:
+                    size += len(piece)
+                    if size > MOST_BYTES:
+                        raise BadRequest(wanted.carrier, f"it is larger than {MOST_BYTES} bytes")
+                    file.write(piece)
         draft.replace(wanted.path)
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -6,6 +6,7 @@ as a file to save, whatever is in it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import mimetypes
@@ -32,6 +33,7 @@ from tenants.sealing import CannotUnseal
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 16 * 1024 * 1024  # WhatsApp's largest but for documents; an MMS is far smaller
+MOST_SECONDS = 120.0  # for all of it: a store that trickles must not keep a worker
 TAKEN = frozenset(
     {
         "application/pdf", "audio/aac", "audio/amr", "audio/mp4", "audio/mpeg", "audio/ogg",
@@ -74,7 +76,7 @@ async def fetch(tenant_id: int, file_id: int) -> None:
     except (NotTaken, BadRequest, Unsupported, CannotUnseal, ValidationError) as error:
         log.warning("file %s of a message is not to be had: %s", file_id, error)
         await run_in_tenant(tenant_id, message_file_missing, file_id=file_id, fault=str(error))
-    except ProviderError as error:
+    except (ProviderError, TimeoutError) as error:
         log.warning("file %s of a message cannot be had now: %s", file_id, error)
         await run_in_tenant(tenant_id, message_file_delayed, file_id=file_id, fault=str(error))
     else:
@@ -101,7 +103,7 @@ async def _save(api: CarrierApi, wanted: Wanted) -> tuple[str, int]:
     draft = wanted.path.with_suffix(f".{os.getpid()}.part")
     size = 0
     try:
-        async with api.media(wanted.url) as media:
+        async with asyncio.timeout(MOST_SECONDS), api.media(wanted.url) as media:
             kind = _kind(media, wanted.url)
             with draft.open("wb") as file:
                 async for piece in media.pieces:

@@ -14,6 +14,7 @@ from calls.recordings import carrier_recording_path
 # A recording that was told of so long ago and is not here was lost with who fetched it.
 OVERDUE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=6)
+_RATES = (8000, 48000)  # Hz
 
 
 def recording_expect(*, call: Call, recording_id: str, url: str) -> None:
@@ -42,9 +43,11 @@ def recordings_overdue(*, now: datetime) -> None:
 
 
 def recording_fetched(*, recording_id: int, path: Path) -> None:
-    """The file is here: read what it is."""
+    """The file is here: read what it is. Raises wave.Error and EOFError for what is none."""
     with wave.open(str(path)) as file:
         rate, frames = file.getframerate(), file.getnframes()
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise wave.Error(f"{rate} Hz is no telephone's")
     Recording.objects.filter(pk=recording_id).update(
         state=Recording.State.READY,
         sample_rate=rate,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from calls.providers.carriers.downloads import PIECE, media_of
 from calls.providers.carriers.port import Media
 from calls.providers.carriers.telnyx.client import NAME, TelnyxClient
 from calls.providers.http_errors import error_of_status
+from calls.providers.public_only import PublicOnly
 from calls.providers.tls import shared_tls
 
 LEG_PREFIX = "leg:"  # `call.recording.saved` tells no recording's id, only the call leg's
@@ -22,46 +23,44 @@ _SECONDS = 30.0
 class Recordings:
     """Fetches recordings. Their store is not Telnyx's API and must not see its key."""
 
-    def __init__(self, client: TelnyxClient) -> None:
+    def __init__(self, client: TelnyxClient, *, anywhere: bool = False) -> None:
+        """Addresses come with webhooks, which whoever owns the account may have signed.
+
+        They lead into the public Internet alone, unless they may lead `anywhere`.
+        """
         self._client = client
         self._store = httpx.AsyncClient(
-            timeout=_SECONDS, verify=shared_tls(), follow_redirects=True
+            timeout=_SECONDS,
+            verify=shared_tls(),
+            follow_redirects=True,
+            transport=None if anywhere else PublicOnly(verify=shared_tls()),
         )
 
     async def read(self, recording_id: str, url: str) -> AsyncGenerator[bytes, None]:
         """The bytes of a recording, from `url` or, if that has expired, from a new one."""
-        try:
-            async with self._store.stream("GET", url) as answer:
-                if answer.is_success:
-                    async for piece in answer.aiter_bytes(PIECE):
-                        yield piece
-                    return
-                if answer.is_server_error:
-                    raise error_of_status(NAME, answer.status_code)
+        with _told_as("the recording"):
+            if url:
+                async with self._store.stream("GET", url) as answer:
+                    if answer.is_success:
+                        async for piece in answer.aiter_bytes(PIECE):
+                            yield piece
+                        return
+                    if answer.is_server_error:
+                        raise error_of_status(NAME, answer.status_code)
             async with self._store.stream("GET", await self._address(recording_id)) as answer:
                 if not answer.is_success:
                     raise error_of_status(NAME, answer.status_code)
                 async for piece in answer.aiter_bytes(PIECE):
                     yield piece
-        except httpx.TimeoutException as error:
-            raise ProviderTimeout(NAME, "the recording's store fell silent") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NetworkFailure(NAME, f"the recording's store: {error}"[:300]) from error
 
     @asynccontextmanager
     async def media(self, url: str) -> AsyncGenerator[Media, None]:
-        """A file of a message. Its address is trusted as far as the webhook's signature goes."""
-        try:
+        """A file of a message."""
+        with _told_as("the file"):
             async with self._store.stream("GET", url) as answer:
                 if not answer.is_success:
                     raise error_of_status(NAME, answer.status_code)
                 yield media_of(answer)
-        except httpx.TimeoutException as error:
-            raise ProviderTimeout(NAME, "the file's store fell silent") from error
-        except httpx.UnsupportedProtocol as error:
-            raise BadRequest(NAME, f"the file's address is none: {error}"[:300]) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise NetworkFailure(NAME, f"the file's store: {error}"[:300]) from error
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -77,6 +76,19 @@ class Recordings:
         data = found.get("data")
         recording = data[0] if isinstance(data, list) and data else data
         return _download(recording, recording_id)
+
+
+@contextmanager
+def _told_as(what: str) -> Iterator[None]:
+    """Errors of the store, in the words of all providers."""
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise ProviderTimeout(NAME, f"the store of {what} fell silent") from error
+    except httpx.UnsupportedProtocol as error:
+        raise BadRequest(NAME, f"the address of {what} is none: {error}"[:300]) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NetworkFailure(NAME, f"the store of {what}: {error}"[:300]) from error
 
 
 def _download(recording: object, recording_id: str) -> str:

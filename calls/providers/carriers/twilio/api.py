@@ -208,7 +208,7 @@ class TwilioApi:
 
     def recording(self, recording_id: str, url: str) -> AsyncIterator[bytes]:
         """The recording's WAV with both channels, as it comes."""
-        return self._recordings.read(recording_id, url)
+        return self._recordings.read(recording_id)
 
     # --- the account --------------------------------------------------------------------------
 

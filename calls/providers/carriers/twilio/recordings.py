@@ -19,9 +19,13 @@ class Recordings:
     def __init__(self, client: TwilioClient, waits: tuple[float, ...] = _WAITS) -> None:
         self._client, self._waits = client, waits
 
-    async def read(self, recording_id: str, url: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a recording as WAV. Raises NotFound where there is none."""
-        address = url or f"{self._client.root}/Recordings/{quote(recording_id, safe='')}"
+    async def read(self, recording_id: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of a recording as WAV. Raises NotFound where there is none.
+
+        Its address follows from its id. The one in the callback is the same, or was put there by
+        somebody who owns the account and would have us fetch something else.
+        """
+        address = f"{self._client.root}/Recordings/{quote(recording_id, safe='')}"
         for wait in self._waits:
             try:
                 async for piece in self._pieces(address):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from calls.providers.public_only import is_public
+
 
 @dataclass(frozen=True, slots=True)
 class IceOptions:
@@ -68,4 +70,4 @@ def may_try(candidate: str, *, private: bool) -> bool:
         return False
     if not 1024 <= port <= 65535 or address.is_multicast or address.is_unspecified:
         return False
-    return private or address.is_global
+    return private or is_public(fields[4])
