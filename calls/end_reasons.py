@@ -27,6 +27,8 @@ END_REASONS = {
     "closed": _("outside the opening hours"),
     "outside_hours": _("it was not the time of day to call"),
     "do_not_call": _("the number is on the do-not-call list"),
+    "invalid_number": _("the number cannot be called"),
+    "no_caller_number": _("there was no number to call from"),
     "busy": _("busy"),
     "no_answer": _("nobody answered"),
     "rejected": _("the call was declined"),

@@ -19,6 +19,14 @@ class CannotBeCalled(CallNotPlaced):
     code = "invalid_number"
 
 
+class ZoneUnknown(CannotBeCalled):
+    """Nobody knows what time it is there, so nobody can tell whether it may be called."""
+
+    def __init__(self, number: str) -> None:
+        text = gettext("It is not known in which time zone %(number)s rings.")
+        super().__init__(text % {"number": number})
+
+
 class NoCallerNumber(CallNotPlaced):
     """No active number of the tenant's can place the call."""
 

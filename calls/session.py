@@ -335,7 +335,12 @@ def _open_or_resume(call: Call, sample_rate: int) -> tuple[Setup, Path | None, P
 def _open(call: Call, sample_rate: int) -> tuple[Setup, Path | None]:
     """What the call's own version makes of it, and where it is recorded."""
     setup = load(
-        call.taken_by(), channel_of(call), call.language, sample_rate, greeting=call.greeting
+        call.taken_by(),
+        channel_of(call),
+        call.language,
+        sample_rate,
+        greeting=call.greeting,
+        context=call.context,
     )
     if not setup.opening.profile.advanced.recording:
         return setup, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -65,7 +65,13 @@ class Setup:
 
 
 def load(
-    version: AgentVersion, channel: Channel, language: str, sample_rate: int, *, greeting: str = ""
+    version: AgentVersion,
+    channel: Channel,
+    language: str,
+    sample_rate: int,
+    *,
+    greeting: str = "",
+    context: Mapping[str, str] | None = None,
 ) -> Setup:
     """Read all that the version needs to take a call. Inside its tenant; not on the loop."""
     warm_up()
@@ -76,7 +82,7 @@ def load(
         opening=opening,
         keyterms=(*profile.transcriber.keyterms, *keyterms),
         sentences=sentences,
-        mind=build_mind(version, profile, language=opening.language),
+        mind=build_mind(version, profile, language=opening.language, context=context),
     )
 
 

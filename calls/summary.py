@@ -70,6 +70,8 @@ _ENDS: dict[str, dict[str, str]] = {
         EndReason.CLOSED: "fuera del horario de atención",
         EndReason.OUTSIDE_HOURS: "fuera del horario para llamar",
         EndReason.DO_NOT_CALL: "el número está en la lista de no llamar",
+        EndReason.INVALID_NUMBER: "a ese número no se puede llamar",
+        EndReason.NO_CALLER_NUMBER: "no había número desde el que llamar",
         EndReason.REJECTED: "rechazada por el destinatario",
         EndReason.UNKNOWN_NUMBER: "el número no existe",
         EndReason.BUSY: "línea ocupada",

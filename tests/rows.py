@@ -36,7 +36,7 @@ def _special(given: Mapping[str, Any]) -> dict[str, Callable[[], dict[str, Any]]
         "calls.openinginterval": lambda: {"weekday": 0},
         "calls.routingchoice": lambda: {"caller_prefix": f"+52{next(_numbers)}"},
         "agents.agentversion": lambda: {"languages": ["es"]},
-        "calls.call": lambda: {"version": make_row(AgentVersion)},
+        "calls.call": lambda: {"version": make_row(AgentVersion), "channel": "twilio"},
         "calls.carrieraccount": lambda: {
             "carrier": "telnyx",
             "external_id": str(next(_numbers)),

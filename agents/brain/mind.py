@@ -48,13 +48,17 @@ def _nobody(name: str, data: Mapping[str, object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Who the mind is on this call. `now` is the call's start in the tenant's time zone."""
+    """Who the mind is on this call. `now` is the call's start in the tenant's time zone.
+
+    `context` is what is known about a call that it placed: facts by name.
+    """
 
     prompt: str
     language: str
     now: datetime
     history_window: int = 40
     functions: Functions = field(default_factory=Functions)
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class Mind:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._functions = functions_of(persona.functions, persona.now)
         self._phrases: MindPhrases = phrases_for(persona.language)
-        self._system = system_prompt(persona.prompt, persona.language, persona.now)
+        self._system = system_prompt(persona.prompt, persona.language, persona.now, persona.context)
         self.observer = observer
         # tools with an effect whose reply was closed before they ended
         self._late: dict[str, tuple[ToolCall, asyncio.Task[ToolFinished]]] = {}

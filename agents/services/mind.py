@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -56,13 +57,15 @@ def build_mind(
     profile: ChannelProfile,
     *,
     language: str | None = None,
+    context: Mapping[str, str] | None = None,
     credentials: MindCredentials | None = None,
     observer: Observer | None = None,
 ) -> Mind:
     """The mind for one call of a version over one channel.
 
     Runs inside the tenant's context and reads all it needs; after that it only searches
-    knowledge, through the tenant bridge. `observer` gets `model_failed` too.
+    knowledge, through the tenant bridge. `context` is what is known about a call that we
+    place. `observer` gets `model_failed` too.
     """
     spoken = language or version.language
     now = timezone.now().astimezone(_time_zone(version))
@@ -79,9 +82,8 @@ def build_mind(
         first_token_timeout=first_token / max(1, len(remote)),
         stall_timeout=first_token,
     )
-    mind = Mind(
-        model, _persona(version, profile, spoken, now), knowledge=knowledge, tools=[note_details()]
-    )
+    persona = replace(_persona(version, profile, spoken, now), context=context or {})
+    mind = Mind(model, persona, knowledge=knowledge, tools=[note_details()])
     if observer is not None:
         mind.observer = observer
     model.on_failure = partial(_report, mind)  # to whoever observes the mind at that time

@@ -68,7 +68,7 @@ class OutboundSettingsAdmin(TenantModelAdmin):
 
     list_display = ("window_opens", "window_closes", "max_at_once")
     list_display_links = list_display
-    fields = ("window_opens", "window_closes", "max_at_once")
+    fields = ("window_opens", "window_closes", "max_at_once", "dials_call_backs")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Only where there is none yet."""

@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from agents.models import Agent
 from calls.errors import CallNotPlaced
 from calls.models import Number
-from calls.services.outbound import Wanted, call_place
+from calls.services.outbound import Wanted, call_request
 from tenants.forms import TenantChoiceField
 
 
@@ -69,9 +69,12 @@ class PlacesCalls(ModelAdmin):  # type: ignore[misc]
     def _place(self, request: HttpRequest, form: PlaceCallForm) -> bool:
         wanted = Wanted(**form.cleaned_data)
         try:
-            placed = call_place(wanted=wanted, actor=cast(Any, request.user))
-        except CallNotPlaced as error:
-            form.add_error(None, str(error))
+            placed = call_request(wanted=wanted, actor=cast(Any, request.user))
+        except CallNotPlaced as error:  # what is no number at all
+            form.add_error("to_number", str(error))
+            return False
+        if placed.refusal is not None:
+            form.add_error(None, str(placed.refusal))
             return False
         messages.success(
             request, _("%(number)s is being called.") % {"number": placed.call.to_number}

@@ -7,16 +7,18 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from agents.models import Agent
 from agents.selectors import agent_for
 from calls.api.serializers import CallRequestSerializer
-from calls.errors import CallNotPlaced, CannotBeCalled, OutsideWindow, TooManyAtOnce
-from calls.models import Number
+from calls.errors import CallNotPlaced, KeyUsedOtherwise, OutsideWindow, TooManyAtOnce
+from calls.models import Call, Number
 from calls.phone_numbers import NotANumber, e164
-from calls.services.outbound import Placed, Wanted, call_place
+from calls.services.outbound import Placed, Wanted, call_request
 from tenants.drf import actor_of
 
 HEADER = "Idempotency-Key"
@@ -28,44 +30,57 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="Yours for this call, of at most 200 characters. The same key with the same "
-    "content gives the same call (200); with other content it is refused (409).",
+    "content gives the same call (200), or the same refusal; with other content it is refused "
+    "(409). A 429 does not use the key up.",
 )
+
+
+class RefusalSerializer(serializers.Serializer[Any]):
+    """Why a call was not placed; it is in the call log as `call`."""
+
+    code = serializers.ChoiceField(
+        ["do_not_call", "outside_hours", "not_published", "no_caller_number", "invalid_number",
+         "too_many_calls", "idempotency_conflict"]
+    )  # fmt: skip
+    detail = serializers.CharField()
+    call = serializers.UUIDField(required=False, help_text="Not for idempotency_conflict.")
+    retry_at = serializers.DateTimeField(required=False, help_text="For outside_hours.")
+
+
 REFUSALS: dict[int, Any] = {
     400: OpenApiResponse(None, "The number, the agent or the key is not what it should be."),
-    409: OpenApiResponse(
-        None,
-        "Not placed; `code` says why: do_not_call, outside_hours (with retry_at), not_published, "
-        "no_caller_number, idempotency_conflict.",
-    ),
-    429: OpenApiResponse(None, "As many calls as may be are on the line (too_many_calls)."),
+    409: OpenApiResponse(RefusalSerializer, "Not placed; `code` says why."),
+    429: OpenApiResponse(RefusalSerializer, "As many calls as may be are on the line."),
 }
 
 
-class Refused(APIException):
-    """The call is not placed; `code` names the cause."""
+class KeyConflict(APIException):
+    """The idempotency key came before, with something else."""
 
-    def __init__(self, error: CallNotPlaced) -> None:
-        told = {"detail": str(error), "code": error.code}
-        if isinstance(error, OutsideWindow) and error.retry_at is not None:
-            told["retry_at"] = error.retry_at.isoformat()
-        super().__init__(told)
-        self.status_code = HTTPStatus.CONFLICT
-        if isinstance(error, TooManyAtOnce):
-            self.status_code = HTTPStatus.TOO_MANY_REQUESTS
-            self.wait = RETRY_SECONDS
+    status_code = HTTPStatus.CONFLICT
 
 
 def place(request: Request) -> Placed:
-    """Place what the request asks for. Raises ValidationError (400) and Refused (409, 429)."""
+    """Place what the request asks for. Raises ValidationError (400) and KeyConflict (409)."""
     asked = CallRequestSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
     key = idempotency_key(request)
+    wanted = _wanted(asked.validated_data)
     try:
-        return call_place(wanted=_wanted(asked.validated_data), actor=actor_of(request), key=key)
-    except CannotBeCalled as error:
-        raise ValidationError({"to_number": str(error)}, code=error.code) from None
-    except CallNotPlaced as error:
-        raise Refused(error) from None
+        return call_request(wanted=wanted, actor=actor_of(request), key=key)
+    except KeyUsedOtherwise as error:
+        raise KeyConflict({"detail": str(error), "code": error.code}) from None
+
+
+def refused(call: Call, why: CallNotPlaced) -> Response:
+    """The answer for a call that was not placed. No exception: the call stays in the log."""
+    told = {"detail": str(why), "code": why.code, "call": str(call.public_id)}
+    if isinstance(why, OutsideWindow) and why.retry_at is not None:
+        told["retry_at"] = why.retry_at.isoformat()
+    if isinstance(why, TooManyAtOnce):
+        wait = {"Retry-After": str(RETRY_SECONDS)}
+        return Response(told, HTTPStatus.TOO_MANY_REQUESTS, headers=wait)
+    return Response(told, HTTPStatus.CONFLICT)
 
 
 def _wanted(data: dict[str, Any]) -> Wanted:
@@ -78,7 +93,9 @@ def _wanted(data: dict[str, Any]) -> Wanted:
         to_number = e164(data["to_number"], strict=True)
     except NotANumber as error:
         raise ValidationError({"to_number": str(error)}, code="invalid_number") from None
-    return Wanted(to_number, agent, number, data.get("language", ""))
+    return Wanted(
+        to_number, agent, number, data.get("language", ""), context=data.get("context", {})
+    )
 
 
 def number_named(text: str) -> Number:

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from agents.brain.prompt import LONGEST_FACT, LONGEST_NAME, MOST_FACTS
 from calls.api.notes import CallBackSerializer, TakenMessageSerializer
 from calls.models import Call, CallEvent, Recording, Utterance
 
@@ -109,6 +110,19 @@ class CallRequestSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Such as `en` or `es-MX`, if the agent speaks it.",
     )
+    context = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.CharField(max_length=LONGEST_FACT, allow_blank=True),
+        required=False,
+        help_text="What the agent is told about whom it calls and why: names and texts.",
+    )
+
+    def validate_context(self, context: dict[str, str]) -> dict[str, str]:
+        """Refuse what the agent would not be told."""
+        if len(context) > MOST_FACTS or any(len(name) > LONGEST_NAME for name in context):
+            raise serializers.ValidationError(
+                f"at most {MOST_FACTS} texts, under names of at most {LONGEST_NAME} characters"
+            )
+        return context
 
 
 class CallDetailSerializer(CallSerializer):
@@ -122,7 +136,7 @@ class CallDetailSerializer(CallSerializer):
 
     class Meta(CallSerializer.Meta):
         fields = (  # type: ignore[assignment]
-            *CallSerializer.Meta.fields, "outline", "utterances", "events", "recording",
+            *CallSerializer.Meta.fields, "context", "outline", "utterances", "events", "recording",
             "taken_messages", "call_backs",
         )  # fmt: skip
         read_only_fields = fields  # type: ignore[assignment]

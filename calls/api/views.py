@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calls.api.files import file_response
-from calls.api.placing import IDEMPOTENCY_KEY, REFUSALS, place
+from calls.api.placing import IDEMPOTENCY_KEY, REFUSALS, place, refused
 from calls.api.serializers import CallDetailSerializer, CallRequestSerializer, CallSerializer
 from calls.models import Call, Recording, State
 from calls.recordings import recordings_folder
@@ -91,6 +91,8 @@ class CallViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
     def create(self, request: Request) -> Response:
         """Place a call. With an `Idempotency-Key` the same request places it once."""
         placed = place(request)
+        if placed.refusal is not None:
+            return refused(placed.call, placed.refusal)
         shown = CallDetailSerializer(call_for(placed.call.public_id), context={"request": request})
         status = HTTPStatus.OK if placed.command is None else HTTPStatus.CREATED
         return Response(shown.data, status=status)

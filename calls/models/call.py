@@ -92,7 +92,13 @@ class Call(TenantModel):
         verbose_name=_("user"),
         help_text=_("Who made a test call from the portal"),
     )
-    channel = models.CharField(_("channel"), max_length=16, choices=Channel.choices)
+    channel = models.CharField(
+        _("channel"),
+        max_length=16,
+        choices=Channel.choices,
+        blank=True,
+        help_text=_("Empty: refused, there was no number to place it from"),
+    )
     direction = models.CharField(
         _("direction"), max_length=16, choices=Direction.choices, default=Direction.INBOUND
     )
@@ -105,6 +111,12 @@ class Call(TenantModel):
     )
     greeting = models.TextField(
         _("greeting"), blank=True, help_text=_("What is said first instead of the agent's own")
+    )
+    context = models.JSONField(
+        _("context"),
+        default=dict,
+        blank=True,
+        help_text=_("What the agent is told about a call that we place: names and texts"),
     )
 
     state = models.CharField(
@@ -166,7 +178,7 @@ class Call(TenantModel):
             ),
             models.CheckConstraint(
                 condition=Q(state__in=State.values)
-                & Q(channel__in=Channel.values)
+                & (Q(channel__in=Channel.values) | Q(channel="", state=State.ENDED))
                 & Q(direction__in=Direction.values),
                 name="calls_call_choices_are_known",
             ),

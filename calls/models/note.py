@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from calls.models.campaign import Outcome
 from tenants.managers import TenantManager, TenantQuerySet
 from tenants.models.base import TenantForeignKey, TenantModel
 from tenants.models.tenant import validate_time_zone
@@ -57,7 +58,11 @@ class CallBackQuerySet(TenantQuerySet["CallBack"]):
 
     def due(self, now: datetime) -> Self:
         """Those that should be called by now, the longest due first."""
-        return self.filter(state=CallBack.State.SCHEDULED, due_at__lte=now).order_by("due_at")
+        return self.filter(
+            Q(not_before=None) | Q(not_before__lte=now),
+            state=CallBack.State.SCHEDULED,
+            due_at__lte=now,
+        ).order_by("due_at", "pk")
 
 
 class CallBackManager(TenantManager.from_queryset(CallBackQuerySet)):  # type: ignore[misc]
@@ -65,14 +70,22 @@ class CallBackManager(TenantManager.from_queryset(CallBackQuerySet)):  # type: i
 
 
 class CallBack(TenantModel):
-    """A time at which a caller is to be called again, by the clock of `time_zone`."""
+    """A time at which a caller is to be called again, by the clock of `time_zone`.
+
+    `placed` is the latest call that was placed for it, `outcome` what became of the one before
+    it is settled. One that failed is left to people, who settle it.
+    """
 
     class State(models.TextChoices):
         """How far it has come."""
 
         SCHEDULED = "scheduled", _("Scheduled")
+        CALLING = "calling", _("Being called")
+        FAILED = "failed", _("Not reached")
         DONE = "done", _("Done")
         CANCELLED = "cancelled", _("Cancelled")
+
+    OPEN = (State.SCHEDULED, State.CALLING, State.FAILED)
 
     call = TenantForeignKey(
         "calls.Call", on_delete=models.PROTECT, related_name="call_backs", verbose_name=_("call")
@@ -86,6 +99,22 @@ class CallBack(TenantModel):
         _("state"), max_length=16, choices=State.choices, default=State.SCHEDULED
     )
     settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
+    tries = models.PositiveSmallIntegerField(_("calls so far"), default=0)
+    not_before = models.DateTimeField(
+        _("not before"), null=True, blank=True, help_text=_("Empty: when it is due")
+    )
+    outcome = models.CharField(
+        _("last outcome"), max_length=16, choices=Outcome.choices, blank=True
+    )
+    problem = models.CharField(_("why it was not placed"), max_length=300, blank=True)
+    placed = TenantForeignKey(
+        "calls.Call",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("call placed"),
+    )
 
     objects: ClassVar[CallBackManager] = CallBackManager()
 
@@ -98,7 +127,7 @@ class CallBack(TenantModel):
                 fields=["tenant", "call", "sequence"], name="calls_call_back_once"
             ),
             models.CheckConstraint(
-                condition=Q(state="scheduled", settled_at=None)
+                condition=Q(state__in=["scheduled", "calling", "failed"], settled_at=None)
                 | Q(state__in=["done", "cancelled"], settled_at__isnull=False),
                 name="calls_call_back_settled_or_not",
             ),
@@ -108,7 +137,12 @@ class CallBack(TenantModel):
                 fields=["tenant", "due_at"],
                 condition=Q(state="scheduled"),
                 name="calls_call_back_due",
-            )
+            ),
+            models.Index(
+                fields=["tenant", "placed"],
+                condition=Q(state="calling"),
+                name="calls_call_back_calling",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -35,6 +35,7 @@ class DoNotCall(TenantModel):
         default=Source.ENTERED,
         editable=False,
     )
+    added_by = models.CharField(_("added by"), max_length=200, blank=True, editable=False)
 
     class Meta(TenantModel.Meta):
         verbose_name = _("number not to call")
@@ -69,6 +70,11 @@ class OutboundSettings(TenantModel):
         default=10,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_AT_ONCE)],
         help_text=_("Placed calls that ring or are talked on at the same time"),
+    )
+    dials_call_backs = models.BooleanField(
+        _("agents call back"),
+        default=True,
+        help_text=_("Who promised to call back does so when it is due. Off: it is left to people"),
     )
 
     class Meta(TenantModel.Meta):

@@ -205,7 +205,7 @@ def _due_contacts(campaign: Campaign, now: datetime) -> list[CampaignContact]:
 
 def _call(campaign: Campaign, contact: CampaignContact, now: datetime) -> Command | None:
     """Place one call; None for somebody who may not be called, or not now."""
-    wanted = Wanted(contact.number, campaign.agent, campaign.number)
+    wanted = Wanted(contact.number, campaign.agent, campaign.number, context=contact.attributes)
     try:
         placed = call_place(wanted=wanted, actor=f"campaign {campaign}", now=now)
     except OutsideWindow as error:

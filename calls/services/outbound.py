@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from agents.models import Agent, AgentVersion
 from agents.selectors import published_version
 from calls.errors import (
     AgentNotPublished,
+    CallNotPlaced,
     CannotBeCalled,
     KeyUsedOtherwise,
     NoCallerNumber,
     OnDoNotCallList,
     OutsideWindow,
     TooManyAtOnce,
+    ZoneUnknown,
 )
 from calls.models import (
     Call,
@@ -36,8 +38,10 @@ from calls.phone_numbers import NotANumber, e164, zones_of
 from calls.providers.carriers.port import Capability
 from calls.providers.carriers.registry import UnknownCarrier, carrier
 from calls.routing.hours import Interval, everywhere, next_everywhere
+from calls.services.calls import finalise_on_commit
 from calls.services.commands import command_give
 from calls.services.intake import language_for
+from calls.voice.end_reasons import EndReason
 from tenants import audit
 from tenants.audit import Actor
 
@@ -46,12 +50,18 @@ RING_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call that somebody asks for. Without `number` one of the agent's own is shown."""
+    """A call that somebody asks for. Without `number` one of the agent's own is shown.
+
+    `context` is what the agent is told about whom it calls, and why; `greeting` is said first
+    instead of the agent's own.
+    """
 
     to_number: str
     agent: Agent
     number: Number | None = None
     language: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+    greeting: str = ""
 
     def digest(self) -> str:
         """What tells one asked-for call from another."""
@@ -60,16 +70,56 @@ class Wanted:
             str(self.agent.public_id),
             self.number.e164 if self.number is not None else "",
             self.language,
+            sorted(self.context.items()),
+            self.greeting,
         )
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The call, and the order to its carrier; None if the same was asked for before."""
+    """The call, and the order to its carrier; None if the same was asked for before.
+
+    A call with a `refusal` is over: it is in the log, and was never placed.
+    """
 
     call: Call
     command: Command | None
+    refusal: CallNotPlaced | None = None
+
+
+_END_REASONS: Mapping[type[CallNotPlaced], EndReason] = {
+    OnDoNotCallList: EndReason.DO_NOT_CALL,
+    OutsideWindow: EndReason.OUTSIDE_HOURS,
+    ZoneUnknown: EndReason.INVALID_NUMBER,
+    NoCallerNumber: EndReason.NO_CALLER_NUMBER,
+    AgentNotPublished: EndReason.REFUSED_NO_AGENT,
+    TooManyAtOnce: EndReason.REFUSED_BUSY,
+}
+
+
+def call_request(
+    *, wanted: Wanted, actor: Actor, key: str = "", now: datetime | None = None
+) -> Placed:
+    """As `call_place`, for whoever has to be told: what is refused is in the call log too.
+
+    With a `key` the same request gets the same answer, refusals included; only where all lines
+    were busy is it tried again. Raises CannotBeCalled for what is no number at all, and
+    KeyUsedOtherwise.
+    """
+    now = now or timezone.now()
+    wanted = replace(wanted, to_number=dialable(wanted.to_number))
+    rules = outbound_settings_locked()
+    known = _asked_before(wanted, key)
+    refusal = _refusal_of(known.call, rules) if known is not None else None
+    if known is not None and not isinstance(refusal, TooManyAtOnce):
+        return Placed(known.call, None, refusal)
+    try:
+        return _place(wanted, actor, key, rules, now)
+    except CallNotPlaced as error:
+        call = known.call if known is not None else _log_refusal(wanted, error, actor, now)
+        _remember(wanted, key, call)
+        return Placed(call, None, error)
 
 
 def call_place(
@@ -79,23 +129,94 @@ def call_place(
 
     The caller's transaction holds call, leg and order, so that they are there together or not
     at all; the order is sent once that is committed. With a `key` the same
-    request gives the same call, however often it is made. Raises CallNotPlaced by its cause.
+    request gives the same call, however often it is made. Raises CallNotPlaced by its cause,
+    and then nothing was written.
     """
     rules = outbound_settings_locked()
-    digest = wanted.digest()
-    if key and (known := OutboundRequest.objects.filter(key=key).first()) is not None:
-        if known.digest != digest:
-            raise KeyUsedOtherwise(key)
-        return Placed(known.call, None)
-    to_number, now = dialable(wanted.to_number), now or timezone.now()
+    known = _asked_before(wanted, key)
+    return known or _place(wanted, actor, key, rules, now or timezone.now())
+
+
+def _place(
+    wanted: Wanted, actor: Actor, key: str, rules: OutboundSettings, now: datetime
+) -> Placed:
+    to_number = dialable(wanted.to_number)
     may_be_called(to_number, rules, now)
     if free_lines(rules) < 1:
         raise TooManyAtOnce(rules.max_at_once)
     placed = _write(wanted, to_number, now)
-    if key:
-        OutboundRequest.objects.create(key=key, digest=digest, call=placed.call)
+    _remember(wanted, key, placed.call)
     audit.record(action="call.placed", actor=actor, target=placed.call, changes={"to": to_number})
     return placed
+
+
+def _asked_before(wanted: Wanted, key: str) -> Placed | None:
+    """What came of the same request. Raises KeyUsedOtherwise."""
+    known = OutboundRequest.objects.select_related("call").filter(key=key).first() if key else None
+    if known is None:
+        return None
+    if known.digest != wanted.digest():
+        raise KeyUsedOtherwise(key)
+    return Placed(known.call, None)
+
+
+def _remember(wanted: Wanted, key: str, call: Call) -> None:
+    if key:
+        OutboundRequest.objects.update_or_create(
+            key=key, defaults={"digest": wanted.digest(), "call": call}
+        )
+
+
+# --- what is refused ----------------------------------------------------------------------
+
+
+def _log_refusal(wanted: Wanted, error: CallNotPlaced, actor: Actor, now: datetime) -> Call:
+    """A call that is over before it began: in the log, without a leg."""
+    number = wanted.number or _number_of(wanted.agent)
+    version = published_version(wanted.agent)
+    call: Call = Call.objects.create(
+        agent=wanted.agent,
+        version=version,
+        number=number,
+        channel=number.carrier if number is not None else "",
+        direction=Direction.OUTBOUND,
+        from_number=number.e164 if number is not None else "",
+        to_number=wanted.to_number,
+        language=language_for(version, wish=wanted.language, caller=wanted.to_number)
+        if version is not None
+        else wanted.agent.language,
+        context=dict(wanted.context),
+        state=State.ENDED,
+        started_at=now,
+        ended_at=now,
+        end_reason=_END_REASONS[type(error)],
+    )
+    finalise_on_commit([call.pk])
+    changes = {"to": wanted.to_number, "reason": call.end_reason}
+    audit.record(action="call.refused", actor=actor, target=call, changes=changes)
+    return call
+
+
+def _refusal_of(call: Call, rules: OutboundSettings) -> CallNotPlaced | None:
+    """Why a call was refused, for who asks again; None for one that was placed."""
+    if call.legs.exists():
+        return None
+    match call.end_reason:
+        case EndReason.DO_NOT_CALL:
+            return OnDoNotCallList(call.to_number)
+        case EndReason.OUTSIDE_HOURS:
+            opens = next_everywhere(_window(rules), zones_of(call.to_number), call.started_at)
+            return OutsideWindow(call.to_number, opens)
+        case EndReason.NO_CALLER_NUMBER:
+            return NoCallerNumber(call.agent)
+        case EndReason.REFUSED_NO_AGENT:
+            return AgentNotPublished(call.agent)
+        case EndReason.REFUSED_BUSY:
+            return TooManyAtOnce(rules.max_at_once)
+    return ZoneUnknown(call.to_number)
+
+
+# --- what has to be so --------------------------------------------------------------------
 
 
 def outbound_settings_locked() -> OutboundSettings:
@@ -114,19 +235,21 @@ def dialable(text: str) -> str:
 
 
 def may_be_called(number: str, rules: OutboundSettings, now: datetime) -> None:
-    """Raise OnDoNotCallList or OutsideWindow for a number that may not be called now.
+    """Raise OnDoNotCallList, ZoneUnknown or OutsideWindow for whom may not be called now.
 
     A number that may ring in several zones has to be within the window in all of them.
     """
     if DoNotCall.objects.filter(number=number).exists():
         raise OnDoNotCallList(number)
-    window = Interval(rules.window_opens, rules.window_closes)
-    zones = zones_of(number)
+    window, zones = _window(rules), zones_of(number)
     if not zones:
-        unknown = gettext("It is not known in which time zone %(number)s rings.")
-        raise CannotBeCalled(unknown % {"number": number})
+        raise ZoneUnknown(number)
     if not everywhere(window, zones, now):
         raise OutsideWindow(number, next_everywhere(window, zones, now))
+
+
+def _window(rules: OutboundSettings) -> Interval:
+    return Interval(rules.window_opens, rules.window_closes)
 
 
 def free_lines(rules: OutboundSettings) -> int:
@@ -137,16 +260,21 @@ def free_lines(rules: OutboundSettings) -> int:
 
 def caller_number(agent: Agent) -> Number:
     """The number that the agent calls from where none is named. Raises NoCallerNumber."""
-    active = Number.objects.filter(is_active=True).select_related("account").order_by("pk")
-    of_agent = (*active.filter(agent=agent), *active.filter(rule__agent=agent))
-    found = next((each for each in of_agent if _places_calls(each)), None)
+    found = _number_of(agent)
     if found is None:
         raise NoCallerNumber(agent)
     return found
 
 
-def _places_calls(number: Number) -> bool:
-    usable = number.account is None or number.account.is_active
+def _number_of(agent: Agent) -> Number | None:
+    numbers = Number.objects.select_related("account").order_by("pk")
+    of_agent = (*numbers.filter(agent=agent), *numbers.filter(rule__agent=agent))
+    return next((each for each in of_agent if places_calls(each)), None)
+
+
+def places_calls(number: Number) -> bool:
+    """Whether a call of ours may be placed from that number."""
+    usable = number.is_active and (number.account is None or number.account.is_active)
     try:
         return usable and Capability.OUTBOUND in carrier(number.carrier).capabilities
     except UnknownCarrier:
@@ -156,7 +284,7 @@ def _places_calls(number: Number) -> bool:
 def _write(wanted: Wanted, to_number: str, now: datetime) -> Placed:
     version = _version(wanted.agent)
     number = wanted.number or caller_number(wanted.agent)
-    if not (number.is_active and _places_calls(number)):
+    if not places_calls(number):
         raise NoCallerNumber(wanted.agent)
     call = Call.objects.create(
         agent=wanted.agent,
@@ -167,6 +295,8 @@ def _write(wanted: Wanted, to_number: str, now: datetime) -> Placed:
         from_number=number.e164,
         to_number=to_number,
         language=language_for(version, wish=wanted.language, caller=to_number),
+        context=dict(wanted.context),
+        greeting=wanted.greeting,
         started_at=now,
     )
     leg = Leg.objects.create(

@@ -34,6 +34,8 @@ class EndReason(StrEnum):
     CLOSED = "closed"  # outside the opening hours
     OUTSIDE_HOURS = "outside_hours"  # we may not call at that time of the called one's day
     DO_NOT_CALL = "do_not_call"
+    INVALID_NUMBER = "invalid_number"  # nobody knows what time it is there
+    NO_CALLER_NUMBER = "no_caller_number"  # none of ours is at a carrier that places calls
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     REJECTED = "rejected"

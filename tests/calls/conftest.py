@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
 
 from agents.models import Agent, AgentVersion, KnowledgeEntry
 from agents.profiles import Language
@@ -20,7 +20,8 @@ from calls.carrier_auth import twilio_auth_token
 from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
 from tenants.db import tenant_transaction
-from tenants.models import Tenant
+from tenants.middleware import OPERATOR_TENANT
+from tenants.models import Tenant, User
 from tests.calls.campaigning import line as line
 from tests.calls.campaigning import sent as sent
 from tests.calls.servers import lasting as lasting
@@ -164,3 +165,13 @@ def ring(post: Callable[..., Any]) -> Callable[..., Any]:
         return await post(INCOMING, ring_form(to, call_sid, **fields))
 
     return announce
+
+
+@pytest.fixture
+def office(login: Callable[..., Client], operator: User, tenant: Tenant) -> Client:
+    """An operator in the back office, at work in `tenant`."""
+    client = login(operator)
+    session = client.session
+    session[OPERATOR_TENANT] = tenant.pk
+    session.save()
+    return client

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from agents.models import Agent
-from calls import tasks
+from calls import session, tasks
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
 from calls.models import (
     Call,
@@ -67,6 +67,15 @@ def test_an_audience_is_a_snapshot_with_its_other_columns(line):
         campaign_start(campaign=campaign, actor="tests")
         with pytest.raises(CampaignError):
             campaign_fill(campaign=campaign, rows=rows, actor="tests")
+
+
+def test_the_agent_is_told_what_the_list_says_of_whom_it_calls(line):
+    step(make(line, 1, 2))
+    with tenant_transaction(line.tenant.id):
+        call = Call.objects.get(to_number=number(2))
+        assert call.context == {"name": "Person 2"}
+        setup, _recording = session._open(call, 8000)
+        assert "Person 2" in setup.mind._system
 
 
 def test_a_campaign_that_could_call_nobody_does_not_start(line):
