@@ -15,15 +15,14 @@ from functools import partial
 
 import uvloop
 
-from bench import campaign, platform, threecx, voice, webrtc
+from bench import campaign, carriers, load, memory, platform
+from bench.callers.sockets import TwilioCaller
 from bench.figures import Figure, save, table, without_limits
 
 Measure = Callable[[], Awaitable[list[Figure]]]
 
 SUITES = ("voice", "carriers")
-PARTS = ("uvicorn", "daphne", "memory", "platform", "threecx", "webrtc", "campaign")
 LONGEST_SECONDS = 240  # for one part
-WEBRTC_CALLS = 30  # more than that our own core cannot be
 DAPHNE_CALLS = 40  # what it holds is compared with the media server's own figures
 
 
@@ -33,24 +32,25 @@ def parts(options: argparse.Namespace) -> dict[str, Measure]:
 
 
 def _carriers(options: argparse.Namespace) -> dict[str, Measure]:
-    calls = min(options.calls, WEBRTC_CALLS)
-    return {
-        "threecx": threecx.measure,
-        "campaign": campaign.measure,
-        "webrtc": partial(webrtc.measure, calls, options.seconds / 2),
+    lines: dict[str, Measure] = {
+        name: partial(carriers.measure, line, options.calls, options.seconds / 2)
+        for name, line in carriers.LINES.items()
     }
+    return {**lines, "campaign": campaign.measure}
 
 
 def _voice(options: argparse.Namespace) -> dict[str, Measure]:
     """uvicorn is what production serves media with, so the limits are its; daphne's figures are
     there for comparison.
     """
-    load = voice.Load(options.calls, options.seconds)
-    light = voice.Load(min(options.calls, DAPHNE_CALLS), options.seconds / 2)
+    twilio = carriers.LINES["twilio"].goals
+    calls = options.calls or twilio.calls
+    full = load.Load(calls, options.seconds)
+    light = load.Load(min(calls, DAPHNE_CALLS), options.seconds / 2)
     return {
-        "uvicorn": partial(voice.measure, "uvicorn", load),
-        "daphne": lambda: _compared(voice.measure("daphne", light)),
-        "memory": partial(voice.measure_memory, "uvicorn"),
+        "uvicorn": partial(load.measure, TwilioCaller, twilio, full),
+        "daphne": lambda: _compared(load.measure(TwilioCaller, twilio, light, "daphne")),
+        "memory": memory.measure,
         "platform": platform.measure,
     }
 
@@ -79,13 +79,16 @@ def main() -> int:
     """Run what was asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("suite", nargs="?", choices=SUITES, default="voice")
-    parser.add_argument("--part", choices=PARTS)
-    parser.add_argument("--calls", type=int, default=150)
+    parser.add_argument("--part", help="only this one")
+    parser.add_argument("--calls", type=int, help="instead of as many as are the goal")
     parser.add_argument("--seconds", type=float, default=40.0)
     options = parser.parse_args()
+    wanted = parts(options)
+    if options.part is not None and options.part not in wanted:
+        parser.error(f"{options.suite} has no part {options.part!r}, but {', '.join(wanted)}")
     found = {
         name: _run(name, measure)
-        for name, measure in parts(options).items()
+        for name, measure in wanted.items()
         if options.part in {None, name}
     }
     print(f"-> {save(options.suite, found)}")

@@ -16,7 +16,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-PATH = "/api/v1/ws/media-stream/twilio"
 START_SECONDS = 60
 
 

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 GONE = 1000  # the close code of a call that was cancelled from outside
 
 AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall]]
+AdmitTelnyx = Callable[[telnyx.StreamStart], Awaitable[AdmittedCall]]
 
 
 class MediaConsumer(AsyncConsumer):
@@ -112,8 +113,17 @@ class TwilioMediaConsumer(MediaConsumer):
         await conduct(call, media, self.live)
 
 
+async def admit_telnyx(start: telnyx.StreamStart) -> AdmittedCall:
+    """The stored call that a Telnyx stream belongs to. Raises Denied."""
+    return StoredCall(await admission.admit_stream(start.parameters, start.leg))
+
+
 class TelnyxMediaConsumer(MediaConsumer):
-    """Telnyx's media streaming."""
+    """Telnyx's media streaming. `admit` says whose stream it is (a bench brings its own)."""
+
+    def __init__(self, *, admit: AdmitTelnyx = admit_telnyx, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.admit = admit
 
     async def serve(
         self,
@@ -126,7 +136,7 @@ class TelnyxMediaConsumer(MediaConsumer):
         async with seat.idle():
             start = await telnyx.read_start(receive, self.limits)
         start.check_format()  # before anybody has the call: Telnyx may be asked for another
-        call = StoredCall(await admission.admit_stream(start.parameters, start.leg))
+        call = await self.admit(start)
         seat.leave()
         await conduct(call, TelnyxMedia(receive, send, start, self.limits), self.live)
 

@@ -1,8 +1,9 @@
 """The server that a load generator telephones: the real consumer, loop and recorder, scripted
 providers.
 
-One ASGI application, without database, login or token: the media socket where Twilio finds it,
-that of pages that call over WebRTC, and `GET /bench/metrics` with the server's own figures.
+One ASGI application, without database, login or token: the media sockets where Twilio, Telnyx and
+pages find them, `POST /bench/threecx` that has a PBX's leg attached, whose stream's address is its
+body, and `GET /bench/metrics` with the server's own figures.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from pathlib import Path
 from typing import Any
 
 from calls.conduct import AdmittedCall, conduct
-from calls.consumers import MediaConsumer, TwilioMediaConsumer
+from calls.consumers import MediaConsumer, TelnyxMediaConsumer, TwilioMediaConsumer
 from calls.live import LiveCalls
 from calls.lobby import Seat
 from calls.providers.carriers.asgi import Receive, Send
-from calls.providers.carriers.errors import Fault, MediaFault
+from calls.providers.carriers.browser import BrowserMedia
 from calls.providers.carriers.stream import CallMedia
-from calls.providers.carriers.twilio.media import StreamStart
+from calls.providers.carriers.threecx.media import ThreeCxMedia
 from calls.providers.carriers.webrtc.ice import IceOptions
 from calls.providers.carriers.webrtc.media import WebRtcMedia
 from calls.providers.carriers.webrtc.opening import Opening
-from calls.simulator.browser import PATH as PAGE_PATH
+from calls.simulator.bench_paths import MEDIA_PATH, METRICS_PATH, PBX_PATH, TELNYX_PATH
+from calls.simulator.browser import PATH
 from calls.simulator.scripted import (
     CountingStore,
     ScriptedBrain,
@@ -45,8 +47,6 @@ from calls.voice.recording import WavRecorder
 from calls.voice.silero import SileroDetector
 from calls.voice.watchdog import loop_lag
 
-MEDIA_PATH = "/api/v1/ws/media-stream/twilio"
-METRICS_PATH = "/bench/metrics"
 OPTIONS = TurnOptions(
     vad_min_silence=200,
     endpointing_min=200,
@@ -106,7 +106,7 @@ class ScriptedCall:
 
 
 class PageConsumer(MediaConsumer):
-    """Calls of pages over WebRTC."""
+    """Calls of pages, over WebRTC or not."""
 
     def __init__(self, *, admit: Callable[[], AdmittedCall], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -119,12 +119,13 @@ class PageConsumer(MediaConsumer):
         send: Send,
         seat: Seat,
     ) -> None:
-        """Connect, then talk. Raises MediaFault where it cannot."""
+        """Connect, where the page wants that, then talk."""
         async with seat.idle():
             _, peer = await Opening(receive, send, IceOptions(), "bench", self.limits).start()
         seat.leave()
         if peer is None:
-            raise MediaFault(Fault.MISSING_START, "pages are measured over WebRTC")
+            await conduct(self.admit(), BrowserMedia(receive, send, limits=self.limits), self.live)
+            return
         media = WebRtcMedia(peer, IceOptions(), limits=self.limits)
         page = asyncio.ensure_future(media.attend(receive, send))
         await conduct(self.admit(), media, self.live)
@@ -138,33 +139,35 @@ class BenchApplication:
         self._recordings = recordings
         self.calls = LiveCalls(limit=most_calls)
         self.counts: Counter[str] = Counter()
-        self._consumer = TwilioMediaConsumer(admit=self._admit_stream, calls=self.calls)
-        self._pages = PageConsumer(admit=self._admit, calls=self.calls)
+        self._sockets: dict[str, MediaConsumer] = {
+            MEDIA_PATH: TwilioMediaConsumer(admit=self._admit_stream, calls=self.calls),
+            TELNYX_PATH: TelnyxMediaConsumer(admit=self._admit_stream, calls=self.calls),
+            PATH: PageConsumer(admit=self._admit, calls=self.calls),
+        }
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         kind, path = scope["type"], scope.get("path", "")
-        if kind == "websocket" and path == MEDIA_PATH:
-            await self._consumer(scope, receive, send)
-        elif kind == "websocket" and path == PAGE_PATH:
-            await self._pages(scope, receive, send)
+        if kind == "websocket" and path in self._sockets:
+            await self._sockets[path](scope, receive, send)
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 4404})
+        elif kind == "http" and path == PBX_PATH:
+            await self._attach((await receive())["body"].decode())
+            await _answer(send, {})
         elif kind == "http":
-            await self._answer(path, send)
+            await _answer(send, self.metrics() if path == METRICS_PATH else None)
 
-    async def _admit_stream(self, _start: StreamStart) -> AdmittedCall:
+    async def _admit_stream(self, _start: object) -> AdmittedCall:
         return self._admit()
 
     def _admit(self) -> AdmittedCall:
         return ScriptedCall(self.counts, self._recordings)
 
-    async def _answer(self, path: str, send: Send) -> None:
-        known = path == METRICS_PATH
-        body = json.dumps(self.metrics()).encode() if known else b""
-        headers = [(b"content-type", b"application/json")]
-        status = 200 if known else 404
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    async def _attach(self, url: str) -> None:
+        """Open the sound of a leg, and talk on it; when it ends, its caller has left."""
+        media = ThreeCxMedia(lambda: asyncio.sleep(0, result=True))
+        await media.attach(url, "bench")
+        self.calls.in_background(conduct(self._admit(), media, self.calls), url)
 
     def metrics(self) -> dict[str, Any]:
         """Figures of this moment: ms, seconds of CPU, bytes. With nobody on the line, after a
@@ -182,6 +185,14 @@ class BenchApplication:
             "objects": len(gc.get_objects()) if not self.calls else None,
             "counts": dict(self.counts),
         }
+
+
+async def _answer(send: Send, content: dict[str, Any] | None) -> None:
+    body = b"" if content is None else json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json")]
+    status = 404 if content is None else 200
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def resident_bytes() -> int:

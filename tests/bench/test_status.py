@@ -7,8 +7,8 @@ import json
 import pytest
 
 import bench.__main__ as command
-from bench import figures, voice
-from bench.caller import Measured
+from bench import figures, load
+from bench.callers.caller import Measured
 from bench.figures import Figure
 
 
@@ -59,12 +59,20 @@ def test_only_the_part_that_was_asked_for_is_run(measured):
     assert (status, [entry["name"] for entry in written]) == (0, ["platform: a"])
 
 
+def test_a_part_that_does_not_exist_is_told(measured, capsys):
+    with pytest.raises(SystemExit):
+        measured("--part", "nonsense", platform=[Figure("a", 1, "s")])
+    assert "has no part 'nonsense', but platform" in capsys.readouterr().err
+
+
 def test_few_calls_do_not_pass_for_the_goal():
     moment = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "rss_bytes": 0, "loop_lag_p99_ms": 1.0}
     after = {**moment, "wall_seconds": 10.0, "live_calls": 10}
     found = {
         figure.name: figure
-        for figure in voice._figures(voice.Load(10, 5), Measured(), moment, moment, after)
+        for figure in load.figures(
+            load.Load(10, 5), load.Goals(150), Measured(), moment, moment, after
+        )
     }
     assert found["calls at once"].limit == 150
     assert not found["calls at once"].holds

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from bench.server import HOST, PATH, ROOT, free_port
+from bench.server import HOST, ROOT, free_port
 from calls.simulator import clips
+from calls.simulator.bench_paths import MEDIA_PATH
 from calls.simulator.line import Line
 from calls.simulator.scripted import TONE_SECONDS
 from calls.simulator.twilio import Account, Answer, TwilioStream
@@ -50,7 +51,7 @@ async def metrics(account: Account) -> dict[str, object]:
     return await asyncio.to_thread(get)
 
 
-async def opened(account: Account, path: str = PATH) -> TwilioStream:
+async def opened(account: Account, path: str = MEDIA_PATH) -> TwilioStream:
     answer = Answer(200, "", 0.0, account.server + path)
     return await TwilioStream.open(account, answer, call_sid="CA" + "1" * 32, signed_with="")
 

@@ -7,12 +7,12 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
 _NO_MASK = b"\0\0\0\0"  # masking with zeros is masking: it leaves the payload as it is
 
 
 class WireClient(asyncio.Protocol):
-    """One connection. `on_text` gets each message's bytes, `on_close` why it ended."""
+    """One connection. `on_text` and `on_bytes` get each message, `on_close` why it ended."""
 
     def __init__(self, host: str, path: str) -> None:
         self._request = (
@@ -20,6 +20,7 @@ class WireClient(asyncio.Protocol):
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
         self.on_text: Callable[[bytes], None] = lambda _text: None
+        self.on_bytes: Callable[[bytes], None] = lambda _data: None
         self.on_close: Callable[[str], None] = lambda _why: None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._buffer = b""
@@ -73,6 +74,8 @@ class WireClient(asyncio.Protocol):
     def _handle(self, opcode: int, payload: bytes) -> None:
         if opcode == _TEXT:
             self.on_text(payload)
+        elif opcode == _BINARY:
+            self.on_bytes(payload)
         elif opcode == _PING:
             self._send(_PONG, payload)
         elif opcode == _CLOSE:
@@ -81,6 +84,9 @@ class WireClient(asyncio.Protocol):
 
     def send_text(self, text: str) -> None:
         self._send(_TEXT, text.encode())
+
+    def send_bytes(self, data: bytes) -> None:
+        self._send(_BINARY, data)
 
     def _send(self, opcode: int, payload: bytes) -> None:
         size = len(payload)

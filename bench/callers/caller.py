@@ -1,45 +1,45 @@
 """One caller of the load generator: talks, listens, sometimes interrupts, and takes the times.
 
-Everything is timed on the caller's own clock and at the caller's own end of the line.
+Everything is timed on the caller's own clock and at the caller's own end of the line. A kind of
+caller adds the protocol: how to connect, how 20 ms of sound are sent, and what comes back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
 
-import orjson
-
-from bench.wire import WireClient
+from bench.server import Server
 from calls.simulator.clips import index
 from calls.simulator.line import SPEECH_LEVEL, level
 from calls.simulator.scripted import TONE_SECONDS
-from calls.voice.codecs import mulaw_encode
+from calls.voice.resample import resample
 
 # Without a pause of 200 ms inside, after which the agent would rightly answer.
 CLIPS = ("how-much", "opening-hours", "which-tours", "children", "person", "what-to-bring")
+CLIP_RATE = 8000
 FRAME_SECONDS = 0.02
-REPLY_BYTES = int(TONE_SECONDS * 8000)
+WHOLE_REPLY = TONE_SECONDS - FRAME_SECONDS / 2
 PATIENCE = 5.0  # seconds without an answer until it counts as missing
-SILENCE = base64.b64encode(b"\xff" * 160).decode()
+
+Frame = TypeVar("Frame", str, bytes)
 
 
-def speech() -> list[list[str]]:
-    """Each clip as payloads of 20 ms, from its first frame with speech to its last."""
-    return [
-        [base64.b64encode(mulaw_encode(frame)).decode() for frame in spoken(index()[name].pcm())]
-        for name in CLIPS
-    ]
-
-
-def spoken(pcm: bytes) -> list[bytes]:
-    """A clip (PCM16 at 8 kHz) in frames of 20 ms, without the silence round it."""
+def spoken(pcm: bytes) -> bytes:
+    """A clip (PCM16 at 8 kHz) from its first frame of 20 ms with speech to its last."""
     frames = [pcm[at : at + 320].ljust(320, b"\0") for at in range(0, len(pcm), 320)]
     loud = [number for number, frame in enumerate(frames) if level(frame) > SPEECH_LEVEL]
-    return frames[loud[0] : loud[-1] + 1]
+    return b"".join(frames[loud[0] : loud[-1] + 1])
+
+
+def frames(pcm: bytes, rate: int) -> list[bytes]:
+    """PCM16 in pieces of 20 ms, the last filled up with silence."""
+    size = int(rate * FRAME_SECONDS) * 2
+    return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]
 
 
 @dataclass(slots=True)
@@ -53,57 +53,67 @@ class Measured:
     unanswered: int = 0
     not_stopped: int = 0
     lost: int = 0
-    replies: int = 0
+
+    def forget(self) -> None:
+        """Begin anew with the times: what was before was warming up."""
+        for times in (self.response, self.bargein, self.gaps, self.late_ticks):
+            times.clear()
 
 
-class Caller:
-    """One call. `converse` is its whole life."""
+class Caller(ABC, Generic[Frame]):
+    """One call. `converse` is its whole life; `clips` are what `speech` gave."""
 
-    silence: str | bytes = SILENCE
+    rate: ClassVar[int] = CLIP_RATE
 
-    def __init__(
-        self, number: int, clips: Sequence[Sequence[str | bytes]], measured: Measured
-    ) -> None:
+    def __init__(self, number: int, clips: Sequence[Sequence[Frame]], measured: Measured) -> None:
+        self.number = number
+        self.over = False
         self._loop = asyncio.get_running_loop()
         self._random = random.Random(number)
-        self._clips, self._measured = clips, measured
-        self._sid = f"MZ{number:032x}"
-        self._call_sid = f"CA{number:032x}"
-        self._wire: WireClient
-        self._sequence = self._chunk = 0
-        self._frames: Sequence[str | bytes] = []
+        self._clips: Sequence[Sequence[Frame]] = clips
+        self._measured = measured
+        self._silence: Frame = self.coded(bytes(int(self.rate * FRAME_SECONDS) * 2))
+        self._frames: Sequence[Frame] = []
         self._said = 0
         self._spoken: asyncio.Future[float] | None = None
         self._answered: asyncio.Future[float] | None = None
         self._cleared: asyncio.Future[float] | None = None
         self._plays_until = 0.0
-        self._reply_bytes = 0
+        self._reply_seconds = 0.0
         self._marks: dict[str, asyncio.TimerHandle] = {}
         self._ticking: asyncio.TimerHandle | None = None
-        self.over = False
 
-    async def connect(self, host: str, port: int, path: str) -> None:
-        """Open the socket, send `connected` and `start`, begin to send silence."""
-        _, self._wire = await self._loop.create_connection(
-            lambda: WireClient(f"{host}:{port}", path), host, port
-        )
-        self._wire.on_text, self._wire.on_close = self._take, self._lost
-        await self._wire.opened
-        self._wire.send_text('{"event":"connected","protocol":"Call","version":"1.0.0"}')
-        self._send("start", f'"start":{self._start()}')
-        self._due = self._loop.time() + self._random.uniform(0, FRAME_SECONDS)
-        self._ticking = self._loop.call_at(self._due, self._tick)
+    # --- the protocol -------------------------------------------------------------------------
 
-    def _start(self) -> str:
-        start = {
-            "accountSid": "AC" + "0" * 32,
-            "streamSid": self._sid,
-            "callSid": self._call_sid,
-            "tracks": ["inbound"],
-            "customParameters": {},
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-        }
-        return orjson.dumps(start).decode()
+    @classmethod
+    @abstractmethod
+    def coded(cls, pcm: bytes) -> Frame:
+        """20 ms of PCM16 at `rate` as they are sent."""
+
+    @classmethod
+    def speech(cls) -> list[list[Frame]]:
+        """Each clip as it is sent, coded beforehand."""
+        return [
+            [cls.coded(frame) for frame in frames(resample(sound, CLIP_RATE, cls.rate), cls.rate)]
+            for sound in (spoken(index()[name].pcm()) for name in CLIPS)
+        ]
+
+    @abstractmethod
+    async def connect(self, server: Server) -> None:
+        """Get through, and begin to send silence."""
+
+    @abstractmethod
+    def _put(self, frame: Frame) -> None:
+        """Send 20 ms."""
+
+    def _passed(self, name: str) -> None:
+        """Tell that a mark was passed, where the protocol has that."""
+
+    @abstractmethod
+    async def _disconnect(self) -> None:
+        """Hang up."""
+
+    # --- the call -----------------------------------------------------------------------------
 
     async def converse(self, until: float) -> None:
         """Ask, listen, interrupt every third reply, until the time is up."""
@@ -124,16 +134,19 @@ class Caller:
         self._say()
         await asyncio.sleep(seconds)
 
-    def hang_up(self) -> None:
-        """Say `stop` and close."""
+    async def leave(self) -> None:
+        """Hang up, unless the other side was first."""
         self._silence_all()
         if not self.over:
             self.over = True
-            stop = f'"stop":{{"accountSid":"AC{"0" * 32}","callSid":"{self._call_sid}"}}'
-            self._send("stop", stop)
-            self._wire.close()
+            await self._disconnect()
 
-    # --- talking ----------------------------------------------------------------------------
+    def _begin(self) -> None:
+        """Connected: send a frame every 20 ms from now on, at a moment of our own."""
+        self._due = self._loop.time() + self._random.uniform(0, FRAME_SECONDS)
+        self._ticking = self._loop.call_at(self._due, self._tick)
+
+    # --- talking ------------------------------------------------------------------------------
 
     def _say(self) -> asyncio.Future[float]:
         """Start to say something; the result is when its last frame was sent."""
@@ -144,14 +157,13 @@ class Caller:
     async def _ask(self, spoken: asyncio.Future[float]) -> bool:
         """Wait for the end of what is being said and for the answer; note how long that took."""
         ended = await spoken
-        self._answered, self._reply_bytes = self._loop.create_future(), 0
+        self._answered, self._reply_seconds = self._loop.create_future(), 0.0
         try:
             first = await asyncio.wait_for(self._answered, PATIENCE)
         except TimeoutError:
             self._measured.unanswered += not self.over
             return False
         self._measured.response.append((first - ended) * 1000)
-        self._measured.replies += 1
         return True
 
     async def _interrupt(self) -> None:
@@ -174,66 +186,44 @@ class Caller:
             return
         now = self._loop.time()
         self._measured.late_ticks.append((now - self._due) * 1000)
-        payload = self.silence
+        frame = self._silence
         if self._said < len(self._frames):
-            payload = self._frames[self._said]
+            frame = self._frames[self._said]
             self._said += 1
-        self._send_frame(payload)
+        self._put(frame)
         if self._spoken and self._said == len(self._frames) and not self._spoken.done():
             self._spoken.set_result(self._loop.time())
         self._due += FRAME_SECONDS
         self._ticking = self._loop.call_at(self._due, self._tick)
 
-    def _send_frame(self, payload: str | bytes) -> None:
-        self._chunk += 1
-        self._send(
-            "media",
-            f'"media":{{"track":"inbound","chunk":"{self._chunk}",'
-            f'"timestamp":"{(self._chunk - 1) * 20}","payload":"{payload!s}"}}',
-        )
+    # --- listening ----------------------------------------------------------------------------
 
-    def _send(self, event: str, body: str) -> None:
-        self._sequence += 1
-        self._wire.send_text(
-            f'{{"event":"{event}","sequenceNumber":"{self._sequence}",'
-            f'"streamSid":"{self._sid}",{body}}}'
-        )
-
-    # --- listening --------------------------------------------------------------------------
-
-    def _take(self, text: bytes) -> None:
-        now = self._loop.time()
-        message = orjson.loads(text)
-        event = message["event"]
-        if event == "media":
-            self._hear(now, len(message["media"]["payload"]) * 3 // 4)
-        elif event == "mark":
-            name = message["mark"]["name"]
-            at = max(now, self._plays_until)
-            self._marks[name] = self._loop.call_at(at, self._echo, name)
-        elif event == "clear":
-            self._clear(now)
-
-    def _hear(self, now: float, size: int) -> None:
+    def _hear(self, now: float, seconds: float) -> None:
+        """Sound of the agent's came."""
         if self._answered and not self._answered.done():
             self._answered.set_result(now)
-        elif 0 < self._reply_bytes < REPLY_BYTES and now > self._plays_until:
+        elif 0 < self._reply_seconds < WHOLE_REPLY and now > self._plays_until:
             self._measured.gaps.append((now - self._plays_until) * 1000)
-        self._reply_bytes += size
-        self._plays_until = max(now, self._plays_until) + size / 8000
+        self._reply_seconds += seconds
+        self._plays_until = max(now, self._plays_until) + seconds
+
+    def _mark(self, now: float, name: str) -> None:
+        """Pass the mark when what was before it has been played."""
+        self._marks[name] = self._loop.call_at(max(now, self._plays_until), self._pass, name)
 
     def _clear(self, now: float) -> None:
-        self._plays_until, self._reply_bytes = now, 0
+        """What was not played yet is thrown away; all marks are passed."""
+        self._plays_until, self._reply_seconds = now, 0.0
         for name, timer in list(self._marks.items()):
             timer.cancel()
-            self._echo(name)
+            self._pass(name)
         if self._cleared and not self._cleared.done():
             self._cleared.set_result(now)
 
-    def _echo(self, name: str) -> None:
+    def _pass(self, name: str) -> None:
         del self._marks[name]
         if not self.over:
-            self._send("mark", f'"mark":{{"name":"{name}"}}')
+            self._passed(name)
 
     def _lost(self, _why: str) -> None:
         if not self.over:

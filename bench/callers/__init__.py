@@ -1,0 +1,1 @@
+"""Callers of the load generator, one kind for each protocol that a call comes by."""
