@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.brain.errors import BadRequest, ProviderError
+from agents.brain.errors import BadRequest
 from calls import dispatch
 from calls.models import Leg, Recording
 from calls.providers.carriers.port import CarrierApi
@@ -36,7 +36,11 @@ class Wanted:
 
 
 async def fetch(tenant_id: int, recording_id: int, url: str) -> None:
-    """Bring it whole or not at all; what fails for a while is asked for again by the sweeper."""
+    """Bring it whole or not at all.
+
+    Raises ProviderError for what may succeed later: the task tries again at once, and the sweeper
+    for hours.
+    """
     wanted = await run_in_tenant(tenant_id, _wanted, recording_id)
     if wanted is None:
         return
@@ -50,8 +54,8 @@ async def fetch(tenant_id: int, recording_id: int, url: str) -> None:
         log.error("recording %s is not to be had: %s", wanted.carrier_id, error)
         wanted.path.unlink(missing_ok=True)
         await run_in_tenant(tenant_id, recording_missing, recording_id=recording_id)
-    except (ProviderError, TimeoutError) as error:
-        log.warning("recording %s cannot be had now: %s", wanted.carrier_id, error)
+    except TimeoutError:  # the sweeper's to try again: a store that trickles has kept us enough
+        log.warning("recording %s did not come in %g s", wanted.carrier_id, MOST_SECONDS)
     finally:
         await api.aclose()
 

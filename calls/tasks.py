@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from celery import shared_task
 from django.utils import timezone
 
+from agents.brain.errors import ProviderError
 from calls import dispatch, message_files, messaging, outbox
 from calls.checking import check
 from calls.fetching import fetch
@@ -151,7 +152,9 @@ def check_account(tenant_id: int, account_id: int) -> None:
     asyncio.run(check(tenant_id, account_id))
 
 
-@tenant_task(atomic=False, autoretry_for=(OSError,), retry_backoff=True, max_retries=3)
+@tenant_task(
+    atomic=False, autoretry_for=(OSError, ProviderError), retry_backoff=True, max_retries=3
+)
 def fetch_recording(tenant_id: int, recording_id: int, url: str) -> None:
     """Bring a recording from its carrier. Doing it twice is harmless."""
-    asyncio.run(fetch(tenant_id, recording_id, url))
+    asyncio.run(_closing(fetch(tenant_id, recording_id, url)))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import wave
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
+from django.utils import timezone
 
 from calls.models import Call, Recording
+from calls.providers.carriers.signals import RecordingFailed, RecordingReady
 from calls.recordings import carrier_recording_path
+
+log = logging.getLogger(__name__)
 
 # A recording that was told of so long ago and is not here was lost with who fetched it.
 OVERDUE = timedelta(minutes=5)
@@ -17,20 +22,49 @@ GIVE_UP_AFTER = timedelta(hours=6)
 _RATES = (8000, 48000)  # Hz
 
 
-def recording_expect(*, call: Call, recording_id: str, url: str) -> None:
-    """Note that the carrier has a recording of the call, and have it fetched."""
+def recording_expect(*, call: Call, told: RecordingReady) -> None:
+    """Note that the carrier has a recording of the call, and have it fetched.
+
+    It may have been said before that there would be none: what is there counts. An address
+    that has expired by now is not worth asking.
+    """
+    row, created = _row(call, told.recording_id, Recording.State.RECORDING)
+    if row.state == Recording.State.MISSING:
+        row.state = Recording.State.RECORDING
+        row.save(update_fields=["state", "updated_at"])
+    elif not created:
+        return
+    expired = told.expires_at is not None and told.expires_at <= timezone.now()
+    _fetch_on_commit(row, "" if expired else told.url)
+
+
+def recording_failed(*, call: Call, told: RecordingFailed) -> None:
+    """Note that the carrier has no recording of the call where one was to be."""
+    log.warning("call %s was not recorded by its carrier: %s", call.public_id, told.reason)
+    _row(call, told.recording_id, Recording.State.MISSING)
+
+
+def _row(call: Call, recording_id: str, state: Recording.State) -> tuple[Recording, bool]:
+    """The recording of that name, and whether it is new; one that is not keeps its state."""
+    row: Recording
     row, created = Recording.objects.get_or_create(
         call=call,
         source=Recording.Source.CARRIER,
         carrier_id=recording_id[:200],
-        defaults={"path": carrier_recording_path(call, recording_id), "sample_rate": 0},
+        defaults={
+            "path": carrier_recording_path(call, recording_id),
+            "sample_rate": 0,
+            "state": state,
+        },
     )
-    if created:
-        _fetch_on_commit(row, url)
+    return row, created
 
 
 def recordings_overdue(*, now: datetime) -> None:
-    """Ask again for what was not fetched; give up on what has been tried for hours."""
+    """Ask again for what was not fetched; give up on what has been tried for hours.
+
+    The address that was told has most likely expired: the carrier is asked for another.
+    """
     waiting = Recording.objects.filter(
         source=Recording.Source.CARRIER,
         state=Recording.State.RECORDING,

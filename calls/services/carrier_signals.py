@@ -16,6 +16,7 @@ from calls.providers.carriers.signals import (
     Answerer,
     Detected,
     HandoverEnded,
+    RecordingFailed,
     RecordingReady,
     Ringing,
     Signal,
@@ -30,7 +31,7 @@ from calls.services.carrier_events import (
     leg_lock,
     signals_in,
 )
-from calls.services.carrier_recordings import recording_expect
+from calls.services.carrier_recordings import recording_expect, recording_failed
 from calls.services.commands import command_give
 from calls.services.intake import REFUSALS, Ring, call_announce
 from calls.services.legs import caller_take_back, leg_follow, leg_open
@@ -185,7 +186,9 @@ def _react(leg: Leg, signal: Signal) -> None:
         case HandoverEnded(reached=False):
             _take_back(leg, signal.leg)
         case RecordingReady():
-            recording_expect(call=leg.call, recording_id=signal.recording_id, url=signal.url)
+            recording_expect(call=leg.call, told=signal)
+        case RecordingFailed():
+            recording_failed(call=leg.call, told=signal)
 
 
 def _machine_picked_up(leg: Leg, answerer: Answerer) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from agents.brain.errors import ProviderDown
 from calls import dispatch, tasks
 from calls.links import webhook_url
 from calls.models import (
@@ -25,6 +26,7 @@ from calls.models import (
     Utterance,
 )
 from calls.recordings import recordings_folder
+from calls.services.carrier_recordings import recordings_overdue
 from calls.services.lines import lines_sweep
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import staff_desk
@@ -282,6 +284,30 @@ async def test_recording_is_fetched_even_after_its_address_has_expired(line, acc
     (row,) = await line.rows(Recording, source="carrier")
     assert (row.state, row.duration_ms, row.sample_rate) == ("ready", 2000, 8000)
     assert (recordings_folder() / row.path).read_bytes() == wav(seconds=2)
+
+
+async def test_recording_whose_first_fetch_fails_is_fetched_by_the_sweeper(
+    line, account, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(tasks.fetch_recording, "delay", lambda *args: asked.append(args))
+    leg = await line.dialled()
+    await line.hang_up(leg)
+    await line.call(state="ended")
+    await line.cloud.record(leg, wav(seconds=2))
+    await until(lambda: asked)
+    line.cloud.faults.append(Fault(status=503))
+    with pytest.raises(ProviderDown):
+        await tasks.fetch(*asked[0])
+    line.cloud.files |= {"moved": line.cloud.files.popitem()[1]}
+    (kept,) = line.cloud.recordings.values()
+    kept["download_urls"] = {"wav": asked[0][2].rpartition("/")[0] + "/moved"}
+    later = timezone.now() + timedelta(minutes=11)
+    await run_in_tenant(line.desk.tenant.id, lambda: recordings_overdue(now=later))
+    await until(lambda: len(asked) == 2)
+    await tasks.fetch(*asked[1])
+    (row,) = await line.rows(Recording, source="carrier")
+    assert (row.state, row.duration_ms) == ("ready", 2000)
 
 
 async def test_recording_that_telnyx_has_no_more_is_missing(line, account, monkeypatch):

@@ -338,6 +338,7 @@ async def test_recording_is_fetched_anew_once_its_address_expired(cloud, api):
     assert len(await recorded(api, f"leg:{leg.leg_id}", expired)) == 200_004
     assert len(await recorded(api, number, expired)) == 200_004
     assert len(await recorded(api, number, "")) == 200_004
+    assert len(await recorded(api, f"leg:{leg.leg_id}", "")) == 200_004
 
 
 async def test_recording_that_is_not_there_is_refused(cloud, api):

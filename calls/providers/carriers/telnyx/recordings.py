@@ -37,19 +37,9 @@ class Recordings:
         )
 
     async def read(self, recording_id: str, url: str) -> AsyncGenerator[bytes, None]:
-        """The bytes of a recording, from `url` or, if that has expired, from a new one."""
+        """The bytes of a recording, from `url`, or from a new one if that is empty or expired."""
         with _told_as("the recording"):
-            if url:
-                async with self._store.stream("GET", url) as answer:
-                    if answer.is_success:
-                        async for piece in answer.aiter_bytes(PIECE):
-                            yield piece
-                        return
-                    if answer.is_server_error:
-                        raise error_of_status(NAME, answer.status_code)
-            async with self._store.stream("GET", await self._address(recording_id)) as answer:
-                if not answer.is_success:
-                    raise error_of_status(NAME, answer.status_code)
+            async with self._opened(recording_id, url) as answer:
                 async for piece in answer.aiter_bytes(PIECE):
                     yield piece
 
@@ -65,6 +55,20 @@ class Recordings:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._store.aclose()
+
+    @asynccontextmanager
+    async def _opened(self, recording_id: str, url: str) -> AsyncGenerator[httpx.Response, None]:
+        if url:
+            async with self._store.stream("GET", url) as answer:
+                if answer.is_success:
+                    yield answer
+                    return
+                if answer.is_server_error:
+                    raise error_of_status(NAME, answer.status_code)
+        async with self._store.stream("GET", await self._address(recording_id)) as answer:
+            if not answer.is_success:
+                raise error_of_status(NAME, answer.status_code)
+            yield answer
 
     async def _address(self, recording_id: str) -> str:
         """A fresh address, through the Recordings API (telnyx.md, 6)."""
