@@ -215,7 +215,7 @@ def _of_message(carrier_name: str, public_id: uuid.UUID) -> Origin:
 
 
 def keep(origin: Origin, event: Event) -> Kept | None:
-    """Store an event where it belongs; None if it was told before."""
+    """Store an event where it belongs; None if it was told before. Raises NobodysAddress."""
     tenant_id = origin.tenant_id
     if tenant_id is None:
         tenant_id = _tenant_of(origin.carrier, event)
@@ -223,6 +223,7 @@ def keep(origin: Origin, event: Event) -> Kept | None:
         stray_event_store(carrier_name=origin.carrier, event=event)
         return Kept(None, event.leg) if _note_wrong_number(origin.carrier, event) else None
     with tenant_transaction(tenant_id):
+        _check_account(origin, event)
         row = event_store(
             carrier_name=origin.carrier,
             event=event,
@@ -232,6 +233,13 @@ def keep(origin: Origin, event: Event) -> Kept | None:
         if row is not None and origin.message_id is not None:
             message_named(message_id=origin.message_id, carrier_id=row.message)
     return Kept(tenant_id, row.leg, row.message) if row is not None else None
+
+
+def _check_account(origin: Origin, event: Event) -> None:
+    """Whoever owns an account can sign for it, and says nothing of legs at another one."""
+    legs = Leg.objects.filter(carrier=origin.carrier, carrier_id=event.leg).exclude(carrier_id="")
+    if any(leg.account_id != origin.account_id for leg in legs):
+        raise NobodysAddress(f"leg {event.leg} is at another account")
 
 
 def _tenant_of(carrier_name: str, event: Event) -> int | None:

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 
 class ProviderError(Exception):
-    """A provider could not do its work. `str()` says which one and why, never a secret."""
+    """A provider could not do its work. `str()` says which one and why, never a secret.
+
+    The message may be a vendor's own words, or bytes of something between us: no text of a
+    database holds a null character.
+    """
 
     def __init__(self, provider: str, message: str) -> None:
+        message = message.replace("\x00", "")
         super().__init__(f"{provider}: {message}")
         self.provider = provider
         self.message = message

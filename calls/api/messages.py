@@ -26,6 +26,7 @@ from rest_framework.reverse import reverse
 
 from calls.api.files import file_response
 from calls.api.placing import HEADER, idempotency_key, number_named
+from calls.jsontext import clean_text
 from calls.message_errors import CannotBeWrittenTo, MessageNotSent
 from calls.message_files import file_path
 from calls.models import Direction, Message, MessageFile
@@ -300,5 +301,5 @@ def _filtered(messages: QuerySet[Message], request: Request) -> QuerySet[Message
             if wish not in values:
                 raise ValidationError({name: f"{wish!r} is none of {', '.join(values)}"})
             messages = messages.filter(**{name: wish})
-    party = query.get("with")
+    party = clean_text(query.get("with", ""))
     return messages.filter(party=party) if party else messages

@@ -210,7 +210,7 @@ def _take_back(told_by: Leg, callers_leg: str) -> None:
     """The caller is to be with the agent again; one who asks for that is answered by then."""
     if callers_leg == told_by.carrier_id and carrier(told_by.carrier).answers_inline:
         return
-    caller = _leg_named(told_by.carrier, callers_leg)
+    caller = _leg_beside(told_by, callers_leg)
     if caller is not None:
         caller_take_back(leg=caller)
 
@@ -221,9 +221,15 @@ def _leg_named(carrier_name: str, carrier_id: str) -> Leg | None:
     return found
 
 
+def _leg_beside(told_by: Leg, carrier_id: str) -> Leg | None:
+    """Another leg at the same account: what is told at one account moves nothing at another."""
+    found = _leg_named(told_by.carrier, carrier_id)
+    return found if found is not None and found.account_id == told_by.account_id else None
+
+
 def _go_on(leg: Leg, step: Step) -> None:
     """The next command of a sequence that the carrier carries along; none on a leg that is over."""
-    about = leg if step.leg == leg.carrier_id else _leg_named(leg.carrier, step.leg)
+    about = leg if step.leg == leg.carrier_id else _leg_beside(leg, step.leg)
     if about is None or about.state == Leg.State.ENDED:
         return
     command_give(

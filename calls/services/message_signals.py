@@ -5,6 +5,7 @@ As with legs, everything is worked out anew from all that was told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from calls.jsontext import clean_text
 from calls.models import CarrierEvent, Direction, DoNotCall, Message, MessageFile, Number
+from calls.models.fields import E164_PATTERN
 from calls.opt_out import wants_no_more
 from calls.phone_numbers import NotANumber, e164
 from calls.providers.carriers.letters import letter_picture
@@ -105,8 +107,11 @@ def fetch_on_commit(file: MessageFile) -> None:
 
 
 def _heed_opt_out(message: Message) -> None:
-    """Carriers heed some of these words for SMS; we neither write nor call after any of them."""
-    if message.party.startswith("+") and wants_no_more(message.kind, message.text):
+    """Carriers heed some of these words for SMS; we neither write nor call after any of them.
+
+    A short code, which carriers may write with a plus, can be neither written to nor called.
+    """
+    if re.fullmatch(E164_PATTERN, message.party) and wants_no_more(message.kind, message.text):
         do_not_call_add(
             number=message.party,
             actor=BY_THEMSELVES,

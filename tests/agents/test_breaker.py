@@ -93,3 +93,4 @@ def test_errors_name_their_provider_and_carry_the_wait():
     assert (str(error), error.code) == ("groq: too many tokens", "QuotaExceeded")
     assert error.retry_after == 12.0
     assert BadKey("azure", "the key was refused").provider == "azure"
+    assert str(BadKey("azure", "\x1f\x8b\x00\x00")) == "azure: \x1f\x8b"  # a proxy's bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,8 @@ from calls.models import DoNotCall, Message, Number
 from calls.opt_out import wants_no_more
 from calls.providers.carriers.letters import letter_picture
 from calls.providers.carriers.signals import MessageMoved, MessageState
+from calls.providers.carriers.telnyx.webhooks import event
+from calls.services.carrier_events import event_store
 from calls.services.message_orders import (
     MOST_ATTEMPTS,
     message_claim,
@@ -24,6 +27,7 @@ from calls.services.message_orders import (
     message_taken,
     messages_waiting,
 )
+from calls.services.message_signals import message_apply
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tenants.models import AuditEntry
@@ -266,6 +270,29 @@ def test_statuses_one_after_the_other_make_the_row_that_all_at_once_make(queued,
 )
 def test_opting_out_takes_a_word_of_its_own(kind, text, wants):
     assert wants_no_more(kind, text) is wants
+
+
+@pytest.mark.django_db
+def test_stop_from_a_short_code_is_kept_and_concerns_nobody(desk):
+    body = {"data": {
+        "event_type": "message.received", "id": "e1", "occurred_at": NOON.isoformat(),
+        "payload": {
+            "id": "m1", "type": "SMS", "text": "STOP", "from": {"phone_number": "+22395"},
+            "to": [{"phone_number": desk.number}],
+        },
+    }}  # fmt: skip
+    with tenant_transaction(desk.tenant.id):
+        event_store(carrier_name="telnyx", event=event(json.dumps(body).encode()))
+        message_apply(carrier_name="telnyx", carrier_id="m1")
+        assert Message.objects.get().party == "+22395"
+        assert not DoNotCall.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_list_with_nobody_is_asked_for_by_nonsense(client, make_api_key, desk):
+    headers = {"authorization": f"Bearer {make_api_key(desk.tenant, ['messages.view'])}"}
+    answer = client.get("/api/v1/messages/?with=%2B52%00%ff", headers=headers)
+    assert (answer.status_code, answer.json()["results"]) == (200, [])
 
 
 def test_back_office_shows_messages_and_lets_nobody_change_them(client, operator, tenant):

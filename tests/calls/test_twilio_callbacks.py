@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from xml.etree import ElementTree
 
 import pytest
 from django.utils import timezone
 
 from calls.carrier_auth import twilio_auth_token
-from calls.models import Call, CarrierAccount, CarrierEvent, Leg, Number, RefusedCall
+from calls.models import (
+    Call,
+    CarrierAccount,
+    CarrierEvent,
+    Command,
+    Leg,
+    Number,
+    RefusedCall,
+)
 from calls.providers.carriers.twilio.signature import sign
 from calls.rows import Closing
 from calls.services.calls import call_close
@@ -152,3 +161,24 @@ async def test_account_leads_to_its_own_tenants_numbers_alone(
     assert ElementTree.fromstring(answer.content).find("Connect") is None  # noqa: S314
     assert await rows(other_desk, Call) == []
     assert len(await run_unscoped(lambda: list(RefusedCall.objects.all()))) == 1
+
+
+async def test_account_moves_no_leg_that_is_at_another_account(desk, dialled, account, post_signed):
+    """Its owner can sign for it: `back` would be asked for TwiML in the installation's name."""
+    await run_in_tenant(desk.tenant.id, lambda: Leg.objects.update(carrier_id=SID))
+    path = f"/api/v1/twilio/accounts/{account.public_id}"
+    forged = status(9, "completed")
+    assert (await post_signed(f"{path}/call-status", forged, token=TOKEN)).status_code == 403
+    assert await rows(desk, CarrierEvent) == []
+    theirs = {**ring_form(desk.number, "CA" + "9" * 32), "CallStatus": "completed"}
+    assert (await post_signed(f"{path}/incoming-call", theirs, token=TOKEN)).status_code == 200
+    orders = len(await rows(desk, Command))
+    about = f"?caller={SID}&handover={uuid.uuid4()}&back=https%3A%2F%2Fevil.example&stage=joined"
+    told = await post_signed(f"{path}/person-status{about}", theirs, token=TOKEN)
+    assert told.status_code == 204
+
+    async def noticed():
+        return all(event.applied_at for event in await rows(desk, CarrierEvent))
+
+    assert await until(noticed)
+    assert len(await rows(desk, Command)) == orders
