@@ -281,6 +281,7 @@ async def follow(origin: Origin, kept: Kept) -> None:
         await run_in_tenant(
             kept.tenant_id, message_apply, carrier_name=origin.carrier, carrier_id=kept.message
         )
+    asked = carrier(origin.carrier).asks_who_answers
     turned_away = kept.tenant_id is None
     if kept.tenant_id is not None and kept.leg:
         taken = await run_in_tenant(
@@ -291,7 +292,7 @@ async def follow(origin: Origin, kept: Kept) -> None:
             accepting=presence.accepting(),
         )
         turned_away = taken.to_nobody
-        if taken.rings is not None and not carrier(origin.carrier).answers_inline:
+        if taken.rings is not None and not asked:
             await prepare_greeting(kept.tenant_id, taken.rings.public_id)
-    if turned_away and not carrier(origin.carrier).answers_inline:
+    if turned_away and not asked:
         await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)

@@ -51,7 +51,8 @@ class Command(TenantModel):
     )
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default="pending")
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    sent_at = models.DateTimeField(_("sent at"), null=True)
+    first_sent_at = models.DateTimeField(_("first sent at"), null=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True, help_text=_("The last time"))
     error = models.CharField(_("error"), max_length=300, blank=True)
 
     class Meta(TenantModel.Meta):

@@ -11,10 +11,16 @@ from django.utils import timezone
 from agents.models import AgentVersion
 from calls.jsontext import clean, clean_text
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
-from calls.providers.carriers.registry import answers_inline
+from calls.providers.carriers.registry import carrier
 from calls.rows import Closing, EventRow, Item, TurnRow
 from calls.services.notes import notes_keep
-from calls.services.parting import legs_let_go, reason_known_better, stream_await
+from calls.services.parting import (
+    customer_leg,
+    legs_let_go,
+    reason_known_better,
+    stream_await,
+    stream_order,
+)
 from calls.voice.end_reasons import EndReason
 
 # A server tells of its calls every 5 s; one that missed five of these is gone.
@@ -112,7 +118,10 @@ def calls_sweep(*, now: datetime) -> int:
 
 def _comes_back(call: Call, now: datetime) -> bool:
     """Whether another server gets the call; a carrier that asks for one would have asked by now."""
-    return not answers_inline(call.channel) and stream_await(call_id=call.pk, now=now)
+    leg = customer_leg(call.pk)
+    if leg is None or carrier(leg.carrier).asks_what_next:
+        return False
+    return stream_order(leg=leg, now=now)
 
 
 def calls_without_figures(*, now: datetime) -> None:

@@ -151,7 +151,7 @@ def _leg_that_calls(
         account_id=event.account_id,
         session=ringing.session,
     )
-    if seen.state == LegState.ENDED or carrier(event.carrier).answers_inline:
+    if seen.state == LegState.ENDED or carrier(event.carrier).asks_who_answers:
         return row
     if call.end_reason in REFUSALS:
         leg_say(leg=row, line=REFUSAL_LINES[call.end_reason], reason=call.end_reason)
@@ -202,13 +202,13 @@ def _machine_picked_up(leg: Leg, answerer: Answerer) -> None:
 def _open_stream_again(leg: Leg) -> None:
     """The first stream could not be opened: once more; the sweeper ends what stays silent."""
     waits = leg.state == Leg.State.ANSWERED and leg.call.state == State.RINGING
-    if waits and not carrier(leg.carrier).answers_inline:
+    if waits and not carrier(leg.carrier).asks_what_next:
         command_give(leg=leg, kind=Command.Kind.REATTACH, reason="stream failed")
 
 
 def _take_back(told_by: Leg, callers_leg: str) -> None:
     """The caller is to be with the agent again; one who asks for that is answered by then."""
-    if callers_leg == told_by.carrier_id and carrier(told_by.carrier).answers_inline:
+    if callers_leg == told_by.carrier_id and carrier(told_by.carrier).asks_what_next:
         return
     caller = _leg_beside(told_by, callers_leg)
     if caller is not None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from calls import spoken
 from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.legs import LegPicture, picture
+from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.rows import Closing
 from calls.services.calls import call_close
@@ -142,6 +143,19 @@ def leg_let_down(*, leg: Leg, kind: Command.Kind, leg_gone: bool) -> None:
         call_close(call_id=call.pk, closing=Closing(reason, now))
     elif kind == Command.Kind.HAND_OVER and not leg_gone:
         caller_take_back(leg=leg)
+
+
+def hand_over_unknown(*, leg: Leg) -> None:
+    """Nobody knows whether a person is being rung for the caller, and nobody asks again.
+
+    Whoever is rung is told of by their own leg, and a carrier that asks what comes next does so.
+    Any other caller would wait in silence: the agent takes them back. Should a person pick up
+    after all, the carrier joins the two, and the end of our leg is the end of the call.
+    """
+    persons = Leg.objects.filter(call_id=leg.call_id, role=Leg.Role.PERSON)
+    if carrier(leg.carrier).asks_what_next or persons.exclude(state=Leg.State.ENDED).exists():
+        return
+    caller_take_back(leg=leg)
 
 
 def caller_take_back(*, leg: Leg) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from calls.models import Call, Command, Leg, State
-from calls.providers.carriers.registry import answers_inline
+from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import EndCause
 from calls.rows import Closing
 from calls.services.calls import call_close
@@ -58,7 +58,7 @@ def _forgotten_legs(now: datetime) -> list[Leg]:
         .exclude(call__in=persons.values("call"))
         .exclude(commands__kind=Command.Kind.HANG_UP, commands__reason="silent line")
     )
-    return [leg for leg in open_legs[:500] if not answers_inline(leg.carrier)]
+    return [leg for leg in open_legs[:500] if not carrier(leg.carrier).asks_what_next]
 
 
 def _presume_over(now: datetime) -> None:

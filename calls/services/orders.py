@@ -9,26 +9,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from calls.models import Command
-from calls.providers.carriers.registry import answers_inline
-from calls.services.legs import leg_let_down, leg_never_dialled
+from calls.providers.carriers.registry import CARRIERS, carrier
+from calls.services.legs import hand_over_unknown, leg_let_down, leg_never_dialled
 
 # A command that was claimed and not finished by then was lost with the process that had it.
 LOST_AFTER = timedelta(seconds=30)
-# Some carriers answer a hand-over when it is decided: after a briefing, and long ringing.
-HANDED_OVER_BY = timedelta(minutes=4)
+# A hand-over that is answered when it is decided takes a briefing, and long ringing.
+DECIDED_BY = timedelta(minutes=4)
+# One sending, with the repetitions that the carrier's client makes by itself, is over by then.
+ONE_SENDING = timedelta(seconds=15)
 PENDING_AFTER = timedelta(seconds=3)
 MOST_ATTEMPTS = 5
 # An order to call somebody is only good for so long.
 PLACE_WITHIN = timedelta(seconds=60)
-# Done twice, these would ring somebody's telephone twice: sent, and no answer, is for people.
+# Done twice, these would ring or press somebody's telephone twice, by the time nobody expects it.
 ONLY_ONCE = frozenset({Command.Kind.PLACE, Command.Kind.DTMF})
-# So would these, or break off a talk, at a carrier that does not know a command by its id.
-_ONLY_ONCE_WITHOUT_IDS = frozenset(
-    {Command.Kind.HAND_OVER, Command.Kind.STEP, Command.Kind.REATTACH}
-)
+# So would these, or break off a talk, at a carrier that does not remember them by their id.
+_ONLY_ONCE_FORGOTTEN = frozenset({Command.Kind.HAND_OVER, Command.Kind.STEP, Command.Kind.REATTACH})
+_DECIDES_HAND_OVERS = [entry.name for entry in CARRIERS if entry.decides_hand_overs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class Order:
 
 def command_claim(*, command_id: int) -> Order | None:
     """Take a pending command for sending; None if somebody else has it or it is done."""
-    if _cannot_be_sent(command_id):
+    now = timezone.now()
+    if _cannot_be_sent(command_id, now):
         return None
     claimed = Command.objects.filter(pk=command_id, state=Command.State.PENDING).update(
         state=Command.State.SENDING,
         attempts=F("attempts") + 1,
-        sent_at=timezone.now(),
-        updated_at=timezone.now(),
+        first_sent_at=Coalesce("first_sent_at", now),
+        sent_at=now,
+        updated_at=now,
     )
     if not claimed:
         return None
@@ -76,11 +80,12 @@ def command_claim(*, command_id: int) -> Order | None:
     )
 
 
-def _cannot_be_sent(command_id: int) -> bool:
+def _cannot_be_sent(command_id: int, now: datetime) -> bool:
     """Whether a pending order is too late, or too early; what it is too late for is given up.
 
     Somebody whom nobody called in time is not called: who knows what hour it is there by now.
     And a leg has to be dialled before anything else can be asked of it; the sweeper tries again.
+    What was sent before, and its carrier forgets by its id, may not be sent again.
     """
     command: Command | None = (
         Command.objects.select_related("leg__call")
@@ -89,14 +94,13 @@ def _cannot_be_sent(command_id: int) -> bool:
     )
     if command is None:
         return True
-    now = timezone.now()
     late = command.created_at < now - PLACE_WITHIN
     if command.kind == Command.Kind.PLACE:
         if late and leg_never_dialled(leg=command.leg, at=now):
             leg_let_down(leg=command.leg, kind=Command.Kind.PLACE, leg_gone=False)
         return late
     if command.leg.carrier_id:
-        return False
+        return command.attempts > 0 and _given_up(command, command.error, now)
     if late or command.leg.state == command.leg.State.ENDED:
         Command.objects.filter(pk=command_id, state=Command.State.PENDING).update(
             state=Command.State.FAILED, error="its leg never came to be", updated_at=now
@@ -118,26 +122,43 @@ def command_failed(*, command_id: int, error: str, leg_gone: bool = False) -> No
 
 def command_unanswered(*, command_id: int, error: str) -> None:
     """It was sent and nobody knows whether it was done: again, unless twice would be worse."""
-    command: Command = Command.objects.select_related("leg").get(pk=command_id)
-    if _is_done_once(command):
-        _settle(command_id, Command.State.UNKNOWN, error)
-    elif command.attempts >= MOST_ATTEMPTS:
+    command: Command = Command.objects.select_related("leg__call").get(pk=command_id)
+    if _given_up(command, error, timezone.now()):
+        return
+    if command.attempts >= MOST_ATTEMPTS:
         command_failed(command_id=command_id, error=error)
     else:
         _settle(command_id, Command.State.PENDING, error)
 
 
-def _is_done_once(command: Command) -> bool:
+def _given_up(command: Command, error: str, now: datetime) -> bool:
+    """Leave an order that was sent as it is, unknown, where once more may be done twice."""
+    if not _is_done_once(command, now):
+        return False
+    open_states = [Command.State.SENDING, Command.State.PENDING]
+    given_up = Command.objects.filter(pk=command.pk, state__in=open_states).update(
+        state=Command.State.UNKNOWN, error=error[:300], updated_at=now
+    )
+    if given_up and command.kind == Command.Kind.HAND_OVER:
+        hand_over_unknown(leg=command.leg)
+    return True
+
+
+def _is_done_once(command: Command, now: datetime) -> bool:
     if command.kind in ONLY_ONCE:
         return True
-    return command.kind in _ONLY_ONCE_WITHOUT_IDS and answers_inline(command.leg.carrier)
+    if command.kind not in _ONLY_ONCE_FORGOTTEN:
+        return False
+    first = command.first_sent_at or command.created_at
+    return bool(first + carrier(command.leg.carrier).remembers_commands < now + ONE_SENDING)
 
 
 def commands_waiting(*, now: datetime) -> list[int]:
     """The current tenant's commands that nobody sends: new ones forgotten, claimed ones lost."""
     lost = Command.objects.filter(
-        Q(sent_at__lt=now - HANDED_OVER_BY)
-        | Q(sent_at__lt=now - LOST_AFTER) & ~Q(kind=Command.Kind.HAND_OVER),
+        Q(sent_at__lt=now - DECIDED_BY)
+        | Q(sent_at__lt=now - LOST_AFTER)
+        & ~Q(kind=Command.Kind.HAND_OVER, leg__carrier__in=_DECIDES_HAND_OVERS),
         state=Command.State.SENDING,
     )
     for command_id in list(lost.values_list("pk", flat=True)):

@@ -1,8 +1,8 @@
 """What is done with a call's telephone connections when its conversation is over, or deaf.
 
 A media socket that is closed hangs nothing up, so every end of a conversation is an order: hang
-up, hand over to a person, or say sorry first. A carrier that `answers_inline` asks by itself what
-comes next, and is ordered only what no answer can do.
+up, hand over to a person, or say sorry first. A carrier that `asks_what_next` is told in its
+answer, and is ordered only what no answer can do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import cast
 from agents.profiles import Channel
 from calls import spoken
 from calls.models import Call, Command, Direction, Leg, State
-from calls.providers.carriers.registry import answers_inline
+from calls.providers.carriers.registry import carrier
 from calls.services.commands import command_give
 from calls.voice.end_reasons import EndReason
 
@@ -52,15 +52,15 @@ def stream_await(*, call_id: int, now: datetime) -> bool:
     leg = customer_leg(call_id)
     if leg is None:
         return False
-    if answers_inline(leg.carrier):
+    if carrier(leg.carrier).asks_what_next:
         return _note_lost(leg, now)
     return stream_order(leg=leg, now=now)
 
 
 def stream_order(*, leg: Leg, now: datetime) -> bool:
     """Order a new stream for a live call that has none; False where that cannot be."""
-    up = leg.state == Leg.State.ANSWERED or answers_inline(leg.carrier)
-    if not (up and _note_lost(leg, now)):
+    may_be_up = leg.state == Leg.State.ANSWERED or not carrier(leg.carrier).tells_of_answers
+    if not (may_be_up and _note_lost(leg, now)):
         return False
     streams = leg.call.streams
     command_give(
@@ -117,7 +117,7 @@ def legs_let_go(*, call_id: int, reason: str, transfer_to: str = "", briefing: s
     leg = customer_leg(call_id)
     if leg is None:
         return
-    if answers_inline(leg.carrier):
+    if carrier(leg.carrier).asks_what_next:
         _order_what_no_answer_does(leg, transfer_to, briefing)
     elif reason == EndReason.TRANSFERRED and transfer_to:
         leg_hand_over(leg=leg, to_number=transfer_to, briefing=briefing)

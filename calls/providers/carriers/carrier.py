@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -62,11 +63,16 @@ class Carrier:
     `credentials` validates what is entered and says what is wrong with it; `external_id` is the
     carrier's own name for the account. `verify` raises NotAuthentic; `event` reads a verified
     request's identity, `signals` what a stored event says and `steps` what it calls for by
-    itself; they raise MalformedEvent. A carrier that `answers_inline` is told what to do in the
-    answer to its own request; the others get commands. One with a `trunk` sends no webhooks: it
-    is listened to, and `told` puts a signal of it into the form in which events are stored.
-    Messages of the kinds in `repeats` are sent once, however often they are asked for with one
-    command id.
+    itself; they raise MalformedEvent. One with a `trunk` sends no webhooks: it is listened to, and
+    `told` puts a signal of it into the form in which events are stored. Messages of the kinds in
+    `repeats` are sent once, however often they are asked for with one command id.
+
+    An incoming call of one that `asks_who_answers` is taken or refused in the answer to its own
+    request, and one that `asks_what_next` asks again whenever a stream or a hand-over is over; the
+    others get commands. Without `tells_of_answers` a leg may have been answered and nobody told
+    us. One that `decides_hand_overs` answers such a command when the person has taken the caller,
+    or has not. For `remembers_commands` from its first sending, a command that is sent again
+    under the same id is done once.
     """
 
     name: str
@@ -79,7 +85,11 @@ class Carrier:
     event: Callable[[Webhook, float], Event]
     signals: Callable[[Event], list[Signal]]
     steps: Callable[[Event], tuple[Step, ...]] = lambda _event: ()
-    answers_inline: bool = False
+    asks_who_answers: bool = False
+    asks_what_next: bool = False
+    tells_of_answers: bool = True
+    decides_hand_overs: bool = False
+    remembers_commands: timedelta = timedelta(0)
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
     repeats: frozenset[MessageKind] = frozenset()

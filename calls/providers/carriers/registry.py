@@ -11,12 +11,6 @@ CARRIERS: tuple[Carrier, ...] = (TELNYX, THREECX, TWILIO)
 _BY_NAME = {entry.name: entry for entry in CARRIERS}
 
 
-def answers_inline(name: str) -> bool:
-    """Whether the carrier is told what to do in the answers to its own requests."""
-    entry = _BY_NAME.get(name)
-    return entry is None or entry.answers_inline
-
-
 def has_no_webhooks(name: str) -> bool:
     """Whether we listen to the carrier instead of being called by it."""
     entry = _BY_NAME.get(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Site, Webhook
 from calls.providers.carriers.port import Capability
 from calls.providers.carriers.signals import Event, MessageKind
@@ -53,4 +55,5 @@ CARRIER = Carrier(
     signals=webhooks.signals,
     steps=webhooks.steps,
     repeats=frozenset({MessageKind.WHATSAPP}),  # the only one whose request takes a key
+    remembers_commands=timedelta(seconds=60),  # telnyx.md, 3
 )

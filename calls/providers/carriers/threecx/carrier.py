@@ -46,4 +46,5 @@ CARRIER = Carrier(
     signals=kept.signals,
     trunk=ThreeCxTrunk,
     told=kept.told,
+    decides_hand_overs=True,
 )

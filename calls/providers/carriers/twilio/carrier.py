@@ -51,5 +51,7 @@ CARRIER = Carrier(
     event=_event,
     signals=events.signals,
     steps=transfer.steps,
-    answers_inline=True,
+    asks_who_answers=True,
+    asks_what_next=True,
+    tells_of_answers=False,  # of incoming calls only if the number is set up so
 )
