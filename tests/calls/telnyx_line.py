@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-
-import uvicorn
 
 from calls import carrier_webhooks, outbox
 from calls.models import Call
@@ -16,6 +13,7 @@ from calls.providers.carriers.telnyx import simulated
 from config.asgi import application
 from tenants.db import run_in_tenant
 from tests.calls.waiting import until
+from tests.peers.serving import on_a_port
 from tests.peers.telnyx import Leg, RudeCloud, RudeStream
 
 CALLER = "+525598765432"
@@ -92,16 +90,6 @@ async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
 @asynccontextmanager
 async def application_on_a_port(settings: Any) -> AsyncIterator[str]:
     """The whole application, in this process; gives its address."""
-    config = uvicorn.Config(
-        application, port=0, lifespan="off", log_level="error", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
-    await until(lambda: server.started)
-    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    settings.PUBLIC_BASE_URL = url
-    try:
+    async with on_a_port(application) as url:
+        settings.PUBLIC_BASE_URL = url
         yield url
-    finally:
-        server.should_exit = True
-        await serving

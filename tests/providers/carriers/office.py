@@ -8,11 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-import uvicorn
-
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.signals import Event, Signal
 from calls.providers.carriers.stream import CallMedia
+from tests.peers.serving import on_a_port
 
 
 class Witness:
@@ -112,19 +111,5 @@ class Office(Witness, ABC):
 @contextlib.asynccontextmanager
 async def open_office(office: Office) -> AsyncIterator[str]:
     """Serve it on loopback until the block ends; its address."""
-    config = uvicorn.Config(
-        office, port=0, lifespan="off", log_level="error", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())
-    while not server.started:  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    office.url = f"http://127.0.0.1:{port}"
-    try:
+    async with on_a_port(office) as office.url:
         yield office.url
-    finally:
-        server.force_exit = True  # its own end looks for itself every 100 ms
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-        await server.shutdown()
