@@ -245,6 +245,7 @@ BAD = {
     "payload that is no base64": '{"event":"media","media":{"chunk":"2","payload":"***"}}',
     "chunk that is missing": '{"event":"media","media":{"payload":"AAA="}}',
     "chunk that is a word": json.dumps(media("two")),
+    "chunk beyond all numbers": json.dumps(media("9" * 400)),
     "half a sample": json.dumps(media(2, b"\x00" * 3)),
     "error that is missing": '{"event":"error"}',
     "key that no telephone has": '{"event":"dtmf","dtmf":{"digit":"x"}}',

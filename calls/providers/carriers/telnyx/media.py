@@ -34,6 +34,7 @@ from calls.voice.resample import Resampler
 
 log = logging.getLogger(__name__)
 
+MOST_CHUNKS = 1 << 32
 PATIENCE_MS = 60  # how much sound may wait for a chunk that is late
 FRAME_MS, LONGEST_MS = 20, 30_000  # what one media message towards Telnyx may hold
 _MEDIA_HEAD, _MEDIA_TAIL = '{"event":"media","media":{"payload":"', '"}}'
@@ -165,6 +166,8 @@ class TelnyxMedia(SocketStream):
             chunk = int(media["chunk"])
         except (KeyError, TypeError, ValueError) as error:
             raise MediaFault(Fault.MALFORMED, f"media that cannot be read: {error!r}") from None
+        if not 0 <= chunk < MOST_CHUNKS:
+            raise MediaFault(Fault.MALFORMED, "a chunk beyond the longest call")
         if not coded:
             return None
         self._check_chunk(chunk, len(coded))
