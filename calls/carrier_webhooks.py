@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from django.db import DatabaseError, InterfaceError
@@ -55,7 +55,7 @@ class Origin:
     """
 
     carrier: str
-    keys: dict[str, str]
+    keys: dict[str, str] = field(repr=False)
     tenant_id: int | None = None
     account_id: int | None = None
     call_id: int | None = None

@@ -11,7 +11,7 @@ import logging
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -50,7 +50,7 @@ class Account:
     """What a connection is made of. `public_id` is None for the installation's own account."""
 
     carrier: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
     public_id: uuid.UUID | None = None
     records: bool = False
     owner: tuple[int, int] | None = None  # its tenant's id and its own

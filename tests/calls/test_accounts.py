@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from calls import tasks
+from calls import carrier_webhooks, dispatch, tasks
 from calls.checking import check
 from calls.models import CarrierAccount
+from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.registry import CARRIERS
+from calls.providers.carriers.telnyx.credentials import TelnyxCredentials
+from calls.providers.carriers.webrtc.ice import IceOptions
 from calls.services.accounts import UnfitKeys, account_set_keys, secret_fields
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
@@ -111,6 +114,21 @@ def test_every_carrier_has_a_page_for_its_keys(office, tenant, entry):
     for name in entry.credentials.model_fields:
         assert f'name="key_{name}"' in page
     assert secret_fields(entry)
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        dispatch.Account("telnyx", {"api_key": SECRET}),
+        carrier_webhooks.Origin("telnyx", {"api_key": SECRET}),
+        IceOptions(turn_secret=SECRET),
+        StreamTarget("wss://we.example", {"token": SECRET}),
+        TelnyxCredentials.model_validate(KEYS),
+    ],
+    ids=lambda holder: type(holder).__name__,
+)
+def test_what_holds_a_secret_does_not_show_it_in_a_traceback(holder):
+    assert SECRET not in f"{holder} {holder!r}"
 
 
 def test_short_secret_shows_nothing_of_itself(in_tenant):

@@ -71,7 +71,7 @@ class StreamTarget:
     """
 
     url: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)  # a token among them
     record: bool = False
     signals_url: str = ""
     relay: Relay | None = None
