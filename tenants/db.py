@@ -87,8 +87,8 @@ def lookup(
 ) -> Iterator[models.QuerySet[M]]:
     """The rows of any tenant whose `field` has that value, for reading only.
 
-    Works for the one field that the model's EnableTenantRLS names as `lookup`; for any other
-    the database shows nothing. An empty key finds nothing.
+    Works for the field that the model's EnableTenantRLS names as `lookup`, and those of its
+    AllowLookups; for any other the database shows nothing. An empty key finds nothing.
     """
     column = model._meta.get_field(field).column  # type: ignore[union-attr]
     key = lookup_key(model._meta.db_table, str(column), value)

@@ -7,13 +7,10 @@ Both are set by `tenants.db` and nowhere else.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models.options import Options
 
 TENANT_POLICY = "tenant_isolation"
 LOOKUP_POLICY = "tenant_lookup"
@@ -97,7 +94,7 @@ class EnableTenantRLS(TableOperation):
             f"USING ({_TENANT_SQL}) WITH CHECK ({_TENANT_SQL})",
         ]
         if self.lookup:
-            statements.append(self._lookup_policy(model._meta, editor))
+            statements.append(_lookup_policy(model, editor, self.lookup, LOOKUP_POLICY))
         return statements
 
     def backwards(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[str]:
@@ -109,15 +106,29 @@ class EnableTenantRLS(TableOperation):
             f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
         ]
 
-    def _lookup_policy(self, meta: Options[Any], editor: BaseDatabaseSchemaEditor) -> str:
-        table = editor.quote_name(meta.db_table)
-        column = str(meta.get_field(str(self.lookup)).column)  # type: ignore[union-attr]
-        key = lookup_key(meta.db_table, column, "")
-        return (
-            f"CREATE POLICY {LOOKUP_POLICY} ON {table} FOR SELECT "
-            f"USING (current_setting('app.lookup', true) = "
-            f"'{key}' || {editor.quote_name(column)}::text)"
-        )
+
+class AllowLookup(TableOperation):
+    """One more field by whose value rows may be read outside their tenant (`tenants.db.lookup`).
+
+    For work of the whole installation that would have to visit every tenant otherwise.
+    """
+
+    def __init__(self, app_label: str, model_name: str, field: str) -> None:
+        super().__init__(app_label, model_name)
+        self.field = field
+
+    def forwards(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[str]:
+        return [_lookup_policy(model, editor, self.field, self._name)]
+
+    def backwards(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[str]:
+        return [f"DROP POLICY {self._name} ON {editor.quote_name(model._meta.db_table)}"]
+
+    @property
+    def _name(self) -> str:
+        return f"{LOOKUP_POLICY}_by_{self.field}"
+
+    def describe(self) -> str:
+        return f"{super().describe()} by {self.field}"
 
 
 class CompositeTenantForeignKey(TableOperation):
@@ -187,6 +198,19 @@ class AppendOnly(TableOperation):
 
     def backwards(self, model: type[models.Model], editor: BaseDatabaseSchemaEditor) -> list[str]:
         return [f"DROP TRIGGER append_only ON {editor.quote_name(model._meta.db_table)}"]
+
+
+def _lookup_policy(
+    model: type[models.Model], editor: BaseDatabaseSchemaEditor, field: str, name: str
+) -> str:
+    """The policy by which `app.lookup` opens the rows whose field has the value that it names."""
+    table = model._meta.db_table
+    column = str(model._meta.get_field(field).column)  # type: ignore[union-attr]
+    return (
+        f"CREATE POLICY {name} ON {editor.quote_name(table)} FOR SELECT "
+        f"USING (current_setting('app.lookup', true) = "
+        f"'{lookup_key(table, column, '')}' || {editor.quote_name(column)}::text)"
+    )
 
 
 def composite_name(table: str, column: str) -> str:

@@ -65,6 +65,13 @@ class CarrierAccount(TenantModel):
                 name="calls_account_is_a_carriers",
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=["carrier"],
+                condition=models.Q(is_active=True),
+                name="calls_account_by_carrier",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_carrier_display()} {self.label or self.external_id}"

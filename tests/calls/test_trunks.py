@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisAway
 
@@ -20,7 +21,8 @@ from calls.services.trunks import NoLongerHeld, trunk_take, trunk_tell
 from calls.trunks import shared
 from calls.trunks.desk import Desk
 from calls.trunks.shared import Lease, RedisTokens
-from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
+from tenants.db import lookup, run_in_tenant, run_unscoped, tenant_transaction
+from tenants.models import Tenant
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK as TURNS
 from tests.calls.phone import on_a_script
@@ -155,6 +157,30 @@ def test_account_that_is_switched_off_is_nobodys(account, tenant):
         with pytest.raises(NoLongerHeld):
             trunk_take(account=account)
     assert services.trunk_accounts() == []
+
+
+def test_accounts_of_all_tenants_are_found_at_once_and_others_are_not_looked_at(
+    account, other_tenant, django_assert_num_queries
+):
+    with tenant_transaction(other_tenant.id):
+        theirs = make_row(CarrierAccount, carrier="threecx")
+        make_row(CarrierAccount, carrier="telnyx")
+        make_row(CarrierAccount, carrier="threecx", is_active=False)
+    with django_assert_num_queries(5):  # one, its savepoint, and a setting before and after it
+        found = services.trunk_accounts()
+    assert [each.account_id for each in found] == [account.account_id, theirs.pk]
+    Tenant.objects.filter(pk=other_tenant.pk).update(is_active=False)
+    assert services.trunk_accounts() == [account]
+
+
+def test_finding_the_accounts_opens_no_other_carriers_and_changes_none(account, other_tenant):
+    with tenant_transaction(other_tenant.id):
+        make_row(CarrierAccount, carrier="telnyx")
+    with lookup(CarrierAccount, "carrier", "threecx") as rows:
+        assert [row.pk for row in rows] == [account.account_id]
+        assert rows.update(is_active=False) == 0
+        everything = QuerySet(CarrierAccount).values_list("carrier", flat=True)
+        assert list(everything) == ["threecx"]
 
 
 def test_another_tenants_account_cannot_be_taken(account, other_tenant):

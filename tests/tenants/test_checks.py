@@ -18,7 +18,13 @@ from tenants.checks import check_database, check_migrations, check_models
 from tenants.managers import TenantManager
 from tenants.migration_state import Ledger, read_ledger
 from tenants.models import TenantForeignKey, TenantModel, TenantOwned
-from tenants.rls import AppendOnly, CompositeTenantForeignKey, EnableTenantRLS, composite_name
+from tenants.rls import (
+    AllowLookup,
+    AppendOnly,
+    CompositeTenantForeignKey,
+    EnableTenantRLS,
+    composite_name,
+)
 from tests.databases import owner_connection, owner_wrapper
 
 MODELS_PY = """
@@ -228,6 +234,7 @@ def flags(owner, table):
     [
         (EnableTenantRLS("agents", "XParent"), "x_parent", (True, True, 1, 0, [])),
         (EnableTenantRLS("agents", "XParent", lookup="id"), "x_parent", (True, True, 2, 0, [])),
+        (AllowLookup("agents", "XParent", "id"), "x_parent", (False, False, 1, 0, [])),
         (AppendOnly("agents", "XParent"), "x_parent", (False, False, 0, 1, [])),
         (
             CompositeTenantForeignKey("agents", "XChild", "parent"),
@@ -261,6 +268,7 @@ def test_an_operation_can_be_applied_reversed_and_applied_again(scratch, operati
 
 def test_operations_describe_themselves_and_deconstruct():
     assert "ApiKey" in EnableTenantRLS("tenants", "ApiKey").describe()
+    assert "Call by state" in AllowLookup("calls", "Call", "state").describe()
     assert "calls.Call.agent" in CompositeTenantForeignKey("calls", "Call", "agent").describe()
     name, args, kwargs = EnableTenantRLS("tenants", "ApiKey", lookup="prefix").deconstruct()
     assert (name, args, kwargs) == ("EnableTenantRLS", ("tenants", "ApiKey"), {"lookup": "prefix"})
