@@ -7,6 +7,7 @@ Times are milliseconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -29,6 +30,8 @@ from agents.refusals import Problem, refusal
 
 Channel = Literal["browser", "twilio", "telnyx", "threecx"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
+# Where a caller can be put through to an extension, which no public network knows.
+PBX_CHANNELS: frozenset[Channel] = frozenset({"threecx"})
 
 Language = Literal["es", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -275,6 +278,9 @@ class TranscriberSettings(Settings):
         return (*(own or (usual_dialect(language),)), *others)
 
 
+_EXTENSION = re.compile(r"[0-9]{2,8}")
+
+
 class TransferTarget(Settings):
     """A person or desk to whom calls may be handed."""
 
@@ -285,8 +291,9 @@ class TransferTarget(Settings):
 
     @field_validator("number")
     @classmethod
-    def _is_a_real_number(cls, number: str) -> str:
-        return e164(number)
+    def _can_be_dialled(cls, number: str, info: ValidationInfo) -> str:
+        at_a_pbx = (info.context or {}).get("channel") in PBX_CHANNELS
+        return number if at_a_pbx and _EXTENSION.fullmatch(number) else e164(number)
 
 
 def e164(number: str) -> str:
@@ -321,7 +328,8 @@ class FunctionSettings(Settings):
         max_length=50,
         description=_(
             "People to transfer to: `name = +number (when to use it)`, one a line. With `warm` "
-            "after the number the person is briefed first, and accepts or declines."
+            "after the number the person is briefed first, and accepts or declines. At a 3CX the "
+            "number may be an extension."
         ),
     )
     hand_off_agents: tuple[Annotated[str, MaxLen(60)], ...] = Field(
@@ -405,10 +413,13 @@ class InvalidProfile(ValueError):
         self.problems = problems
 
 
-def parse_profile(data: Mapping[str, Any]) -> ChannelProfile:
-    """Read stored or typed settings; raise InvalidProfile with every fault at once."""
+def parse_profile(data: Mapping[str, Any], channel: Channel | None = None) -> ChannelProfile:
+    """Read stored or typed settings; raise InvalidProfile with every fault at once.
+
+    Without a channel only what every channel can do is allowed.
+    """
     try:
-        return ChannelProfile.model_validate(data)
+        return ChannelProfile.model_validate(data, context={"channel": channel})
     except ValidationError as error:
         raise InvalidProfile([refusal(each, ChannelProfile) for each in error.errors()]) from None
 
@@ -427,7 +438,7 @@ def parse_profiles(data: Mapping[str, Any]) -> dict[Channel, ChannelProfile]:
     profiles: dict[Channel, ChannelProfile] = {}
     for channel in CHANNELS:
         try:
-            profiles[channel] = parse_profile(data.get(channel, {}))
+            profiles[channel] = parse_profile(data.get(channel, {}), channel)
         except InvalidProfile as error:
             problems += [
                 Problem(f"{channel}.{p.path}", f"{channel}: {p.message}") for p in error.problems

@@ -22,7 +22,13 @@ from unfold.widgets import (
 
 from agents.admin.fields import LexiconField, LinesField, TargetsField, VoicesField
 from agents.admin.labels import CHOICES, LABELS
-from agents.profiles import ChannelProfile, InvalidProfile, TurnSettings, parse_profile
+from agents.profiles import (
+    Channel,
+    ChannelProfile,
+    InvalidProfile,
+    TurnSettings,
+    parse_profile,
+)
 from agents.refusals import limits, literal_choices
 
 # Turn-taking is long; its limits of patience are looked for under "advanced".
@@ -54,9 +60,17 @@ class ProfileForm(forms.Form):
         widget=UnfoldBooleanSwitchWidget,
     )
 
-    def __init__(self, data: Any = None, *, stored: dict[str, Any], editable: bool) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        stored: dict[str, Any],
+        editable: bool,
+        channel: Channel | None = None,
+    ) -> None:
         super().__init__(data)
         self.profile: ChannelProfile | None = None
+        self._channel = channel
         for path, field in paths(ChannelProfile):
             made = _form_field(path, field)
             made.initial = _value_at(stored, path)
@@ -71,8 +85,9 @@ class ProfileForm(forms.Form):
         for path, value in cleaned.items():
             if path != "all_channels":
                 _put(nested, path.split("__"), value)
+        channel = None if cleaned.get("all_channels") else self._channel
         try:
-            self.profile = parse_profile(nested)
+            self.profile = parse_profile(nested, channel)
         except InvalidProfile as error:
             for problem in error.problems:
                 self.add_error(self._field_of(problem.path), problem.message)

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 else:
     VersionModelForm = EntryModelForm = forms.ModelForm
 
+_TITLES: dict[Channel, str] = {
+    "browser": "Browser",
+    "twilio": "Twilio",
+    "telnyx": "Telnyx",
+    "threecx": "3CX",
+}
+
 
 class VersionForm(VersionModelForm):
     """The version's own texts; the greeting is one field per language."""
@@ -136,7 +143,7 @@ class AgentVersionAdmin(TenantModelAdmin):
         {
             "title": gettext_lazy("Channel profiles"),
             "icon": "tune",
-            "items": ["edit_browser", "edit_twilio", "edit_telnyx"],
+            "items": ["edit_browser", "edit_twilio", "edit_telnyx", "edit_threecx"],
         },
         "import_knowledge",
         "show_diff",
@@ -221,11 +228,16 @@ class AgentVersionAdmin(TenantModelAdmin):
         """Settings for calls over Telnyx."""
         return self._edit_profile(request, object_id, "telnyx")
 
+    @action(description=gettext_lazy("3CX profile"), icon="call")  # type: ignore[untyped-decorator]
+    def edit_threecx(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Settings for calls over a 3CX."""
+        return self._edit_profile(request, object_id, "threecx")
+
     def _edit_profile(self, request: HttpRequest, object_id: str, channel: Channel) -> HttpResponse:
         version = self._version(request, object_id)
         stored = version.profile(channel).model_dump(mode="json")
         sent = request.POST if request.method == "POST" and version.is_draft else None
-        form = ProfileForm(sent, stored=stored, editable=version.is_draft)
+        form = ProfileForm(sent, stored=stored, editable=version.is_draft, channel=channel)
         if form.is_valid():
             self._save_profile(request, version, channel, form)
             if "_continue" in request.POST:
@@ -250,7 +262,7 @@ class AgentVersionAdmin(TenantModelAdmin):
     def _profile_page(
         self, request: HttpRequest, version: AgentVersion, channel: Channel, form: ProfileForm
     ) -> HttpResponse:
-        names = {"channel": channel.capitalize(), "version": version}
+        names = {"channel": _TITLES[channel], "version": version}
         title = _("%(channel)s profile of %(version)s") % names
         shown = helpers.AdminForm(cast(Any, form), fieldsets(title), {}, (), model_admin=self)
         context = {

@@ -143,7 +143,7 @@ class AgentVersion(TenantModel):
 
     def profile(self, channel: Channel) -> ChannelProfile:
         """The settings of one channel. Raises InvalidProfile if what is stored is not valid."""
-        return parse_profile(self.profiles.get(channel, {}))
+        return parse_profile(self.profiles.get(channel, {}), channel)
 
     def greeting_in(self, language: str) -> str | None:
         """What it says first, or None when the caller is to speak first."""

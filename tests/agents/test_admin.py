@@ -300,6 +300,20 @@ def test_a_bad_value_is_refused_at_its_field_with_the_reason(field, value, reaso
     assert stored.profiles == draft.profiles
 
 
+def test_an_extension_is_a_target_of_the_3cx_profile_alone(office, draft):
+    field = {"functions__transfer_targets": "Ventas = 200 (all)"}
+    page = office.get(action(draft, "edit_threecx"))
+    assert "3CX profile of" in page.content.decode()
+    sent = posted(page) | field
+    assert office.post(action(draft, "edit_threecx"), sent).status_code == 302
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    (target,) = stored.profile("threecx").functions.transfer_targets
+    assert (target.number, stored.profile("twilio").functions.transfer_targets) == ("200", ())
+    for name, more in (("edit_twilio", {}), ("edit_threecx", {"all_channels": "on"})):
+        page = office.post(action(draft, name), sent | more)
+        assert list(page.context["adminform"].form.errors) == ["functions__transfer_targets"]
+
+
 def test_without_a_selected_tenant_nothing_is_shown(login, operator, draft):
     client = login(operator)
     assert client.get(change_page(draft)).status_code == 302

@@ -163,6 +163,24 @@ def test_a_number_is_stored_in_its_international_form():
     assert profile.functions.transfer_targets[0].number == "+525555123456"
 
 
+def test_an_extension_is_a_target_where_there_is_a_pbx_and_nowhere_else():
+    data = {"functions": {"transfer_targets": [{"name": "Sales", "number": "200"}]}}
+    profile = parse_profile(data, "threecx")
+    assert profile.functions.transfer_targets[0].number == "200"
+    assert parse_profile(profile.model_dump(mode="json"), "threecx") == profile
+    assert set(parse_profiles({"threecx": data})) == set(CHANNELS)
+    for channel in {*CHANNELS, None} - {"threecx"}:
+        with pytest.raises(InvalidProfile, match="'200' is not an international number"):
+            parse_profile(data, channel)
+
+
+@pytest.mark.parametrize("number", ["1", "123456789", "20 0", "2a", "200,300", "sip:200", "²00"])
+def test_what_is_no_extension_is_refused_at_a_pbx_too(number):
+    data = {"functions": {"transfer_targets": [{"name": "Sales", "number": number}]}}
+    with pytest.raises(InvalidProfile, match="not an international number"):
+        parse_profile(data, "threecx")
+
+
 def test_profiles_name_the_channel_of_a_fault_and_refuse_an_unknown_channel():
     with pytest.raises(InvalidProfile) as caught:
         parse_profiles({"twilio": {"voice": {"speed": 9}}, "fax": {}})
