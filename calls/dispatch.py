@@ -20,9 +20,9 @@ from calls.carrier_auth import api_url, installation_keys
 from calls.links import signals_url, stream_target, webhook_url
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
-from calls.providers.carriers.port import CarrierApi, Dial, Handover, LegGone
+from calls.providers.carriers.port import CarrierApi, Dial, Handover, InVain, LegGone
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import Signal
+from calls.providers.carriers.signals import EndCause, Signal
 from calls.providers.carriers.steps import Step
 from calls.services.legs import leg_placed
 from calls.services.orders import (
@@ -73,13 +73,24 @@ async def send(tenant_id: int, command_id: int) -> None:
         log.warning("%s was sent and not answered: %s", order.kind, error)
         await run_in_tenant(tenant_id, command_unanswered, command_id=order.id, error=str(error))
     except (ProviderError, CannotUnseal, ValidationError) as error:
-        gone = isinstance(error, LegGone)
-        log.log(logging.INFO if gone else logging.ERROR, "%s was refused: %s", order.kind, error)
-        await run_in_tenant(
-            tenant_id, command_failed, command_id=order.id, error=str(error), leg_gone=gone
-        )
+        await _refused(tenant_id, order, error)
     else:
         await run_in_tenant(tenant_id, command_done, command_id=order.id)
+
+
+async def _refused(tenant_id: int, order: Order, error: Exception) -> None:
+    """The carrier will not do it; that nobody could be reached is no fault of anybody's."""
+    gone, in_vain = isinstance(error, LegGone), isinstance(error, InVain)
+    level = logging.INFO if gone or in_vain else logging.ERROR
+    log.log(level, "%s was refused: %s", order.kind, error)
+    await run_in_tenant(
+        tenant_id,
+        command_failed,
+        command_id=order.id,
+        error=str(error),
+        leg_gone=gone,
+        cause=error.cause if isinstance(error, InVain) else EndCause.FAILED,
+    )
 
 
 async def turn_away(

@@ -129,14 +129,17 @@ def persons_let_go(*, call_id: int, reason: str) -> None:
         command_give(leg=person, kind=Command.Kind.HANG_UP, reason=reason)
 
 
-def leg_let_down(*, leg: Leg, kind: Command.Kind, leg_gone: bool) -> None:
+def leg_let_down(
+    *, leg: Leg, kind: Command.Kind, leg_gone: bool, cause: EndCause = EndCause.FAILED
+) -> None:
     """The carrier did not take an order: end, or take back, what depended on it."""
     now = timezone.now()
     call = leg.call
     if kind == Command.Kind.PLACE:
-        _never_was(leg, EndCause.FAILED, now)
+        _never_was(leg, cause, now)
     if kind == Command.Kind.PLACE or (kind == Command.Kind.ANSWER and call.state == State.RINGING):
-        reason = EndReason.CANCELLED if leg_gone else EndReason.FAILED
+        why = _NEVER_TALKED[cause] if kind == Command.Kind.PLACE else EndReason.FAILED
+        reason = EndReason.CANCELLED if leg_gone else why
         call_close(call_id=call.pk, closing=Closing(reason, now))
     elif kind == Command.Kind.REATTACH and call.media_lost_at is not None:
         reason = EndReason.CALLER_HUNG_UP if leg_gone else EndReason.MEDIA_LOST

@@ -10,6 +10,7 @@ from calls.providers.carriers.signals import EndCause
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
+from calls.services.orders import DECIDED_BY
 from calls.voice.end_reasons import EndReason
 
 # So long a line may be silent before it is ended with an apology.
@@ -48,6 +49,9 @@ def _deaf_calls(now: datetime) -> list[int]:
 def _forgotten_legs(now: datetime) -> list[Leg]:
     """The call is over, its customer's leg is not, and no person talks to them."""
     persons = Leg.objects.filter(role=Leg.Role.PERSON).exclude(state=Leg.State.ENDED)
+    undecided = Command.objects.filter(
+        kind=Command.Kind.HAND_OVER, state=Command.State.SENDING, sent_at__gt=now - DECIDED_BY
+    )
     open_legs = (
         Leg.objects.select_related("call")
         .filter(role=Leg.Role.CUSTOMER, call__state=State.ENDED)
@@ -56,6 +60,7 @@ def _forgotten_legs(now: datetime) -> list[Leg]:
         .exclude(carrier_id="")
         .exclude(call__end_reason=EndReason.TRANSFERRED, call__ended_at__gt=now - HANDED_OVER_BY)
         .exclude(call__in=persons.values("call"))
+        .exclude(pk__in=undecided.values("leg"))
         .exclude(commands__kind=Command.Kind.HANG_UP, commands__reason="silent line")
     )
     return [leg for leg in open_legs[:500] if not carrier(leg.carrier).asks_what_next]

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from calls.models import Command
 from calls.providers.carriers.registry import CARRIERS, carrier
+from calls.providers.carriers.signals import EndCause
 from calls.services.legs import hand_over_unknown, leg_let_down, leg_never_dialled
 
 # A command that was claimed and not finished by then was lost with the process that had it.
@@ -113,11 +114,18 @@ def command_done(*, command_id: int) -> None:
     _settle(command_id, Command.State.DONE, "")
 
 
-def command_failed(*, command_id: int, error: str, leg_gone: bool = False) -> None:
+def command_failed(
+    *,
+    command_id: int,
+    error: str,
+    leg_gone: bool = False,
+    cause: EndCause = EndCause.FAILED,
+) -> None:
     """The carrier will not do it, whoever asks; the call goes on without, or not at all."""
     if _settle(command_id, Command.State.FAILED, error):
         command: Command = Command.objects.select_related("leg").get(pk=command_id)
-        leg_let_down(leg=command.leg, kind=Command.Kind(command.kind), leg_gone=leg_gone)
+        kind = Command.Kind(command.kind)
+        leg_let_down(leg=command.leg, kind=kind, leg_gone=leg_gone, cause=cause)
 
 
 def command_unanswered(*, command_id: int, error: str) -> None:

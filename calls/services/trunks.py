@@ -19,11 +19,11 @@ from calls.models import CarrierAccount, Command, Direction, Leg, Number, State
 from calls.phone_numbers import NotANumber, e164
 from calls.providers.carriers.registry import CARRIERS, carrier
 from calls.providers.carriers.signals import Ringing, Signal
-from calls.providers.carriers.trunk import KnownLeg
+from calls.providers.carriers.trunk import KnownLeg, leg_name
 from calls.services.carrier_events import event_store
 from calls.services.carrier_signals import Taken, leg_apply
-from tenants.db import tenant_transaction
-from tenants.selectors import active_tenant_ids
+from calls.services.legs import leg_placed
+from tenants.db import lookup
 
 # A caller whom nobody talks to any more is let go by who ended the call; after so long, by us.
 LEFT_OVER_AFTER = timedelta(seconds=20)
@@ -64,15 +64,12 @@ class SilentLeg:
 
 def trunk_accounts() -> list[TrunkAccount]:
     """Every active account, of every tenant, that is to be listened to. Outside a tenant."""
-    names = [entry.name for entry in CARRIERS if entry.trunk is not None]
     found: list[TrunkAccount] = []
-    for tenant_id in list(active_tenant_ids()):
-        with tenant_transaction(tenant_id):
-            rows = CarrierAccount.objects.filter(carrier__in=names, is_active=True)
-            found += [
-                TrunkAccount(tenant_id, row.pk, row.carrier, row.public_id, row.updated_at)
-                for row in rows
-            ]
+    for name in (entry.name for entry in CARRIERS if entry.trunk is not None):
+        with lookup(CarrierAccount, "carrier", name) as rows:
+            active = rows.filter(is_active=True, tenant__is_active=True).order_by("pk")
+            names = ("tenant_id", "pk", "carrier", "public_id", "updated_at")
+            found += [TrunkAccount(*row) for row in active.values_list(*names)]
     return found
 
 
@@ -114,14 +111,31 @@ def signal_take(
     return leg_apply(carrier_name=carrier_name, leg=signal.leg, accepting=accepting)
 
 
-def leg_we_placed(*, hold: Hold, party: str) -> str | None:
-    """The name of the leg that we placed and that the carrier calls by this name."""
+def leg_we_placed(*, hold: Hold, party: str, number: str) -> str | None:
+    """The name of the leg that we placed, and that the carrier calls `party`.
+
+    The answer to our order may be on its way, or have been lost: then it is the one leg that
+    was ordered to this number.
+    """
     _held(hold)
-    mine = _open_legs(hold.account.account_id).filter(
-        direction=Direction.OUTBOUND, carrier_id__startswith=f"{party}."
+    mine = Leg.objects.filter(account_id=hold.account.account_id, direction=Direction.OUTBOUND)
+    mine = mine.exclude(state=Leg.State.ENDED).order_by("pk")
+    found: Leg | None = mine.filter(carrier_id__startswith=f"{party}.").last()
+    return found.carrier_id if found is not None else _adopted(mine, party, number)
+
+
+def _adopted(mine: QuerySet[Leg], party: str, number: str) -> str | None:
+    asked = [Command.State.SENDING, Command.State.UNKNOWN]
+    orders = Command.objects.select_related("leg").filter(
+        kind=Command.Kind.PLACE, state__in=asked, leg__in=mine.filter(carrier_id="")
     )
-    found: str | None = mine.values_list("carrier_id", flat=True).last()
-    return found
+    fitting = [order for order in orders if _digits(order.leg.to_number) == _digits(number)]
+    if len(fitting) != 1:
+        return None
+    (order,) = fitting
+    name = leg_name(party, order.public_id)
+    leg_placed(leg_id=order.leg_id, carrier_id=name)
+    return name
 
 
 def legs_without_sound(*, hold: Hold) -> list[SilentLeg]:
@@ -178,8 +192,7 @@ def _dialled(account: CarrierAccount, told: str) -> str:
     What is no number of the tenant's, an extension's short one for instance, is answered as the
     account says.
     """
-    digits = _NOT_A_DIGIT.sub("", told).removeprefix("00")
-    for written in (told, f"+{digits}"):
+    for written in (told, f"+{_digits(told)}"):
         try:
             number = Number.objects.filter(e164=e164(written)).first()
         except NotANumber:
@@ -187,3 +200,8 @@ def _dialled(account: CarrierAccount, told: str) -> str:
         if number is not None:
             return str(number.e164)
     return str(account.answers_as.e164) if account.answers_as is not None else told
+
+
+def _digits(number: str) -> str:
+    """As a PBX and we may both write it."""
+    return _NOT_A_DIGIT.sub("", number).removeprefix("00")

@@ -230,20 +230,21 @@ class Line:
     async def _name_of(self, signal: Signal) -> str | None:
         """Our name of the leg, which no other call ever had: a PBX that restarts counts anew."""
         if isinstance(signal, Ringing):
-            if signal.incoming:
-                self._names[signal.leg] = f"{signal.leg}.{secrets.token_hex(4)}"
-            elif (placed := await self._placed(signal.leg)) is not None:
-                self._names[signal.leg] = placed
-            else:
+            name = await self._name_of_new(signal)
+            if name is None:
                 return None
+            self._names[signal.leg] = name
         elif signal.leg.count(".") < 2 and signal.leg not in self._names:
             return None
         return self._names.get(signal.leg, signal.leg)
 
-    async def _placed(self, party: str) -> str | None:
+    async def _name_of_new(self, ringing: Ringing) -> str | None:
+        if ringing.incoming:
+            return f"{ringing.leg}.{secrets.token_hex(4)}"
+        ours = {"hold": self._hold, "party": ringing.leg, "number": ringing.to_number}
         deadline = asyncio.get_running_loop().time() + self._times.placed
         while asyncio.get_running_loop().time() < deadline:
-            name = await self._insist(leg_we_placed, hold=self._hold, party=party)
+            name = await self._insist(leg_we_placed, **ours)
             if name is not None or self._lost.is_set():
                 return name
             await asyncio.sleep(self._times.retry / 5)

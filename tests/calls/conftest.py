@@ -51,9 +51,10 @@ def staff_desk(
     slug: str = "andrea",
     also: tuple[Language, ...] = (),
     greeting: str = "",
+    only: str = "",
     **profile: Any,
 ) -> Desk:
-    """Publish an agent and give it a number. `profile` changes groups of all its channels."""
+    """Publish an agent with a number. `profile` changes all channels, or the `only` one."""
     with tenant_transaction(tenant.id):
         agent = agent_create(
             tenant=tenant, actor="tests", name="Andrea", slug=slug, language=language
@@ -61,7 +62,8 @@ def staff_desk(
         draft = draft_version(agent)
         assert draft is not None
         profiles = {
-            channel: {**settings, **profile} for channel, settings in draft.profiles.items()
+            channel: {**settings, **profile} if only in ("", channel) else settings
+            for channel, settings in draft.profiles.items()
         }
         version_save(
             version=draft,

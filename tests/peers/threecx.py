@@ -40,7 +40,8 @@ KEY = "right-key"
 
 @dataclass
 class Faults:
-    """What goes wrong. `statuses` answer the next requests whose path contains their key.
+    """What goes wrong. `statuses` answer the next requests whose path contains their key; those
+    in `late` do so after the request was carried out.
 
     `duplicates` sends every event twice, `shuffled` holds so many back and mixes them,
     `chunk_bytes` cuts sound into pieces of this size, `slow` seconds pass before each read of
@@ -49,6 +50,7 @@ class Faults:
     """
 
     statuses: list[tuple[str, int]] = field(default_factory=list)
+    late: list[tuple[str, int]] = field(default_factory=list)
     duplicates: bool = False
     shuffled: int = 0
     chunk_bytes: int = 0
@@ -87,15 +89,20 @@ class RudePbx(Pbx):
         self._fail(request.path)
         await super().answer(request)
 
+    async def respond(self, request: Request, content: Any) -> None:
+        status = _taken(self.faults.late, request.path)
+        if status:
+            raise HttpError(status, "too late")
+        await super().respond(request, content)
+
     def check_listener(self, path: str, token: str) -> None:
         self._fail(path)
         super().check_listener(path, token)
 
     def _fail(self, path: str) -> None:
-        for place, (part, status) in enumerate(self.faults.statuses):
-            if part in path:
-                del self.faults.statuses[place]
-                raise HttpError(status, "as told")
+        status = _taken(self.faults.statuses, path)
+        if status:
+            raise HttpError(status, "as told")
 
     async def act(self, party: Party, action: str, body: Json) -> Json:
         if self.faults.finalstatus:
@@ -145,3 +152,12 @@ class RudePbx(Pbx):
     def odd_event(self, kind: Any, entity: str) -> None:
         """Send an event of any kind."""
         self.push(kind, entity)
+
+
+def _taken(faults: list[tuple[str, int]], path: str) -> int:
+    """The status of the first fault for this path, which is over with that; else 0."""
+    for place, (part, status) in enumerate(faults):
+        if part in path:
+            del faults[place]
+            return status
+    return 0

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from agents.brain.errors import NetworkFailure, ProviderError
-from calls.providers.carriers.signals import MessageKind
+from agents.brain.errors import BadRequest, NetworkFailure, ProviderError
+from calls.providers.carriers.signals import EndCause, MessageKind
 from calls.providers.carriers.steps import Step
 
 
@@ -41,6 +41,14 @@ class NotReached(NetworkFailure):
 
 class LegGone(ProviderError):
     """The telephone connection that the command was for is over."""
+
+
+class InVain(BadRequest):
+    """The carrier did what it was told and reached nobody; `cause` says why."""
+
+    def __init__(self, provider: str, message: str, cause: EndCause) -> None:
+        super().__init__(provider, message)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)

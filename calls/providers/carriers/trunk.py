@@ -6,6 +6,7 @@ listened to and fetched from, by one process for each account (`calls.trunks`).
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,14 @@ class KnownLeg:
     leg: str
     incoming: bool
     answered: bool
+
+
+def leg_name(party: str, command_id: uuid.UUID) -> str:
+    """Our name of a leg that we placed, which the carrier calls `party`.
+
+    It holds that of the command: a PBX that restarts counts anew.
+    """
+    return f"{party}.{command_id.hex[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,14 @@ class Pbx:
     @asynccontextmanager
     async def running(self, port: int = 0) -> AsyncIterator[Self]:
         """Serve until the block ends."""
-        async with serving(self, port) as self.url:
-            yield self
+        try:
+            async with serving(self, port) as self.url:
+                yield self
+        finally:
+            calling = list(self._calling)
+            for ringing in calling:
+                ringing.cancel()
+            await asyncio.gather(*calling, return_exceptions=True)
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -271,7 +277,11 @@ class Pbx:
         picked_up = asyncio.create_task(self._pick_up(party, telephone, body.get("timeout", 30)))
         self._calling.add(picked_up)
         picked_up.add_done_callback(self._calling.discard)
-        await request.answer(200, _success(party))
+        await self.respond(request, _success(party))
+
+    async def respond(self, request: Request, content: Json) -> None:
+        """Tell what came of a call that was placed."""
+        await request.answer(200, content)
 
     async def _pick_up(self, party: Party, telephone: Telephone, limit: float) -> None:
         await asyncio.sleep(min(limit, telephone.picks_up_after))

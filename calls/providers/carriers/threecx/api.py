@@ -7,6 +7,7 @@ takes no command ids either: a call that may have been placed must not be placed
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,14 +35,16 @@ from calls.providers.carriers.port import (
 from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
 from calls.providers.carriers.steps import Step
 from calls.providers.carriers.threecx.control import ANSWER_SECONDS, ActionFailed, CallControl
-from calls.providers.carriers.threecx.entities import CONNECTED, RINGING, DnState
+from calls.providers.carriers.threecx.entities import CONNECTED, RINGING, DnState, participant_of
 from calls.providers.carriers.threecx.rest import (
     NAME,
     NotPermitted,
     NotThere,
     ThreeCxRest,
     TlsFailure,
+    leg_gone,
 )
+from calls.providers.carriers.trunk import leg_name
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +89,19 @@ class ThreeCxApi:
         self.control = CallControl(rest)
         self._rest, self._tell, self._now = rest, tell, now
         self._brief, self._speak, self._waiting = brief, speak, waiting
+        self._left: dict[str, asyncio.Event] = {}  # of callers for whom somebody is briefed
 
     # --- calls ------------------------------------------------------------------------------
 
     async def place(self, dial: Dial) -> str:
         """Call somebody from the route point. Raises ActionFailed with the PBX's reason.
 
-        The PBX's own rules choose the number that is shown and how long a call may last. The
-        name of the leg holds that of the command: a PBX that restarts counts anew.
+        The PBX's own rules choose the number that is shown and how long a call may last.
         """
         if dial.detect_machine:
             raise _cannot(Capability.MACHINE_DETECTION)
         party = await self.control.make_call(dial.to_number, dial.ring_seconds)
-        return f"{party.leg}.{dial.command_id.hex[:8]}"
+        return leg_name(party.leg, dial.command_id)
 
     async def answer(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """Pick up. A route point may have done that by itself, which is no error."""
@@ -161,9 +164,9 @@ class ThreeCxApi:
         caller stays with us until the person has picked up, and if they do not.
         """
         try:
-            if handover.briefing and not await self._briefed(handover):
-                raise ActionFailed("the person did not take the call", EndCause.REJECTED)
             async with self._waiting(handover.leg):
+                if handover.briefing and not await self._briefed(handover):
+                    raise ActionFailed("the person did not take the call", EndCause.REJECTED)
                 await self._route(handover)
         except ActionFailed as failure:
             await self._tell(self._ended(handover, reached=False, cause=failure.cause))
@@ -204,13 +207,24 @@ class ThreeCxApi:
         """
         if self._brief is None:
             raise _cannot(Capability.WARM_TRANSFER)
-        person = await self.control.make_call(handover.to_number, handover.ring_seconds)
+        left = self._left.setdefault(participant_of(handover.leg), asyncio.Event())
         try:
-            return await self._brief(person.leg, handover)
-        except LegGone:  # it rang in vain, or they hung up on the briefing
-            return False
+            await self.control.own(handover.leg)  # who has left by now is briefed of to nobody
+            person = await self.control.make_call(handover.to_number, handover.ring_seconds)
+            try:
+                takes = await _unless(left, self._brief(person.leg, handover))
+            finally:
+                await self.hang_up(person.leg, handover.command_id)
         finally:
-            await self.hang_up(person.leg, handover.command_id)
+            self._left.pop(participant_of(handover.leg), None)
+        if takes is None:
+            raise leg_gone(handover.leg)
+        return takes
+
+    def caller_left(self, leg: str) -> None:
+        """Brief nobody any longer for this caller."""
+        if (left := self._left.get(participant_of(leg))) is not None:
+            left.set()
 
     def _ended(self, handover: Handover, *, reached: bool, cause: EndCause) -> HandoverEnded:
         return HandoverEnded(
@@ -294,6 +308,20 @@ class ThreeCxApi:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._rest.aclose()
+
+
+async def _unless(left: asyncio.Event, briefing: Awaitable[bool]) -> bool | None:
+    """Whether the person takes the caller; None as soon as the caller has left."""
+    talking, leaving = asyncio.ensure_future(briefing), asyncio.ensure_future(left.wait())
+    try:
+        await asyncio.wait({talking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return None if left.is_set() else talking.result()
+    except LegGone:  # it rang in vain, or they hung up on the briefing
+        return False
+    finally:
+        talking.cancel()
+        leaving.cancel()
+        await asyncio.gather(talking, leaving, return_exceptions=True)
 
 
 def _cannot(capability: Capability) -> Unsupported:

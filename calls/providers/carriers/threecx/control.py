@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agents.brain.errors import BadRequest, ProviderDown
+from calls.providers.carriers.port import InVain
 from calls.providers.carriers.signals import EndCause
 from calls.providers.carriers.threecx.entities import DnState, Participant, participant_of
 from calls.providers.carriers.threecx.rest import NAME, NotThere, ThreeCxRest, leg_gone
@@ -26,12 +27,11 @@ _CAUSES = {
 }
 
 
-class ActionFailed(BadRequest):
+class ActionFailed(InVain):
     """The PBX took the command and did not succeed; `cause` is its reason in our words."""
 
     def __init__(self, message: str, cause: EndCause) -> None:
-        super().__init__(NAME, message)
-        self.cause = cause
+        super().__init__(NAME, message, cause)
 
 
 class CallControl:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.carrier import Site
-from calls.providers.carriers.signals import Signal
+from calls.providers.carriers.signals import Ended, Signal
 from calls.providers.carriers.threecx.announcing import Announcer, ringing_tone
 from calls.providers.carriers.threecx.api import ThreeCxApi
 from calls.providers.carriers.threecx.attach import Streams
@@ -56,8 +56,10 @@ class ThreeCxTrunk:
         return await self._streams.open(leg)
 
     def pass_on(self, signal: Signal) -> None:
-        """Bring an event to the sound of its leg."""
+        """Bring an event to the sound of its leg, and an end to whoever is briefed for it."""
         self._streams.take(signal)
+        if isinstance(signal, Ended):
+            self.api.caller_left(signal.leg)
 
     def _observe(self, state: DnState) -> None:
         if state.is_reachable_person:

@@ -8,7 +8,7 @@ from tenants.rls import AllowLookup
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('calls', '0010_call_backs_and_context'),
+        ('calls', '0011_first_sent_at'),
         ('tenants', '0001_initial'),
     ]
 
