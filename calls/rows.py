@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from calls.voice.ports import Turn
 
+HANDED_OVER = "handed_over"  # the event of another agent's going on with a call
+
 
 @dataclass(frozen=True, slots=True)
 class CallRef:

@@ -32,7 +32,7 @@ from calls.providers.stt.browser import BrowserRecogniser
 from calls.providers.tts.cache import prepare, recall
 from calls.recordings import recording_path, recordings_folder
 from calls.resuming import Past, past_of
-from calls.rows import CallRef, Closing
+from calls.rows import HANDED_OVER, CallRef, Closing
 from calls.services.calls import call_hand_over
 from calls.setup import (
     Opening,
@@ -66,7 +66,7 @@ log = logging.getLogger(__name__)
 # For the page alone: partials pass, and a finished turn is a row of its own.
 TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value, Event.TURN_FINISHED.value})
 MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
-HANDED_OVER, HAND_OFF_FAILED = "handed_over", "hand_off_failed"
+HAND_OFF_FAILED = "hand_off_failed"
 FLUSH_SECONDS = 2.0
 MOST_HAND_OFFS = 8  # two agents that pass a caller to and fro must not do so for ever
 

@@ -40,6 +40,12 @@ NOBODY_TOOK_THE_CALL = {
     "es": "Disculpe, en este momento no contesta nadie. ¿Puedo ayudarle yo?",
     "en": "Sorry, there is no answer at the moment. Can I help you myself?",
 }
+CALLING_BACK = {
+    "es": "Hola, habla {agent}, asistente virtual de {company}. Le devuelvo la llamada, como "
+    "quedamos. ¿Tiene un momento?",
+    "en": "Hello, this is {agent}, the virtual assistant of {company}. I am calling you back, as "
+    "agreed. Do you have a moment?",
+}
 TRANSFER_FAILED = {
     "es": "Disculpe, en este momento no contesta nadie. Por favor, llame más tarde.",
     "en": "Sorry, there is no answer at the moment. Please call again later.",

@@ -14,6 +14,7 @@ from calls import dispatch, message_files, messaging, outbox
 from calls.checking import check
 from calls.fetching import fetch
 from calls.models import Call
+from calls.services.call_backs import call_back_step, call_backs_underway
 from calls.services.calls import calls_sweep, calls_without_figures
 from calls.services.campaign_run import campaign_step, campaigns_underway
 from calls.services.carrier_events import legs_waiting, messages_told, stray_events_forget
@@ -79,6 +80,23 @@ def run_campaigns() -> None:
 def run_campaign(_tenant_id: int, campaign_id: int) -> None:
     """One step of a campaign; what it orders of carriers is sent once that is committed."""
     campaign_step(campaign_id=campaign_id)
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def run_call_backs() -> None:
+    """Ask for a step of every call-back that is due or whose call has ended, in every tenant."""
+    now = timezone.now()
+    for tenant_id in list(active_tenant_ids()):
+        with tenant_transaction(tenant_id):
+            underway = call_backs_underway(now=now)
+        for call_back_id in underway:
+            run_call_back.delay(tenant_id, call_back_id)
+
+
+@tenant_task()
+def run_call_back(_tenant_id: int, call_back_id: int) -> None:
+    """One step of a call-back; what it orders of a carrier is sent once that is committed."""
+    call_back_step(call_back_id=call_back_id)
 
 
 @shared_task  # type: ignore[untyped-decorator]

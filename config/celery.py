@@ -34,5 +34,10 @@ app.conf.update(
             "schedule": 2.0,
             "options": {"expires": 2.0},
         },
+        "run-call-backs": {
+            "task": "calls.tasks.run_call_backs",
+            "schedule": 5.0,
+            "options": {"expires": 5.0},
+        },
     },
 )

@@ -85,8 +85,9 @@ class TakenMessageAdmin(NoteAdmin):
 class CallBackAdmin(NoteAdmin):
     """Whom to call again, and when."""
 
-    list_display = ("due", "time_zone", "number", "reason", "state", "call_link", "settled_at")
-    list_filter = ("state",)
+    list_display = ("due", "time_zone", "number", "reason", "state", "outcome", "tries",
+                    "call_link", "settled_at")  # fmt: skip
+    list_filter = ("state", "outcome")
     search_fields = ("number", "reason")
     date_hierarchy = "due_at"
     actions = ("mark_done", "cancel")

@@ -34,16 +34,20 @@ class TakenMessageSerializer(serializers.ModelSerializer[TakenMessage]):
 
 
 class CallBackSerializer(serializers.ModelSerializer[CallBack]):
-    """A time at which a caller is to be called again; it was agreed on by `time_zone`."""
+    """A time at which a caller is to be called again; it was agreed on by `time_zone`.
+
+    `placed` is the latest call that was placed for it. A `failed` one is left to people.
+    """
 
     id = serializers.UUIDField(source="public_id", read_only=True)
     call = serializers.UUIDField(source="call.public_id", read_only=True)
+    placed = serializers.UUIDField(source="placed.public_id", read_only=True, default=None)
 
     class Meta:
         model = CallBack
         fields = (
             "id", "call", "created_at", "due_at", "time_zone", "number", "reason", "state",
-            "settled_at",
+            "outcome", "tries", "not_before", "placed", "problem", "settled_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -72,8 +72,8 @@ class CallBackManager(TenantManager.from_queryset(CallBackQuerySet)):  # type: i
 class CallBack(TenantModel):
     """A time at which a caller is to be called again, by the clock of `time_zone`.
 
-    `placed` is the latest call that was placed for it, `outcome` what became of the one before
-    it is settled. One that failed is left to people, who settle it.
+    `placed` is the latest call that was placed for it, `outcome` what became of it. One that
+    failed is left to people, who settle it.
     """
 
     class State(models.TextChoices):
@@ -147,6 +147,11 @@ class CallBack(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.local_due_at:%Y-%m-%d %H:%M} {self.number}"
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it should be called by now; the query is `CallBack.objects.due`."""
+        latest: Any = max(self.due_at, self.not_before or self.due_at)
+        return bool(self.state == self.State.SCHEDULED and latest <= now)
 
     @property
     def local_due_at(self) -> datetime:

@@ -30,7 +30,7 @@ def call_details() -> QuerySet[Call]:
         Prefetch("events", CallEvent.objects.order_by("sequence")),
         "recordings",
         Prefetch("taken_messages", TakenMessage.objects.order_by("sequence")),
-        Prefetch("call_backs", CallBack.objects.order_by("sequence")),
+        Prefetch("call_backs", CallBack.objects.select_related("placed").order_by("sequence")),
     )
 
 

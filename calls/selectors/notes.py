@@ -17,7 +17,8 @@ def taken_messages() -> QuerySet[TakenMessage]:
 
 def call_backs() -> QuerySet[CallBack]:
     """The tenant's call-backs with their calls, the latest due first."""
-    found: QuerySet[CallBack] = CallBack.objects.select_related("call").order_by("-due_at", "-id")
+    calls = CallBack.objects.select_related("call", "placed")
+    found: QuerySet[CallBack] = calls.order_by("-due_at", "-id")
     return found
 
 
@@ -27,5 +28,5 @@ def open_messages() -> QuerySet[TakenMessage]:
 
 
 def open_call_backs() -> QuerySet[CallBack]:
-    """Those still to be made, the next due first."""
-    return call_backs().filter(state=CallBack.State.SCHEDULED).order_by("due_at", "id")
+    """Those still to be made, by agents or by people, the next due first."""
+    return call_backs().filter(state__in=CallBack.OPEN).order_by("due_at", "id")

@@ -48,13 +48,14 @@ def message_settle(*, message: TakenMessage, actor: audit.Actor) -> None:
 
 
 def call_back_settle(*, call_back: CallBack, state: CallBack.State, actor: audit.Actor) -> None:
-    """The caller was called again, or is not to be. Raises AlreadySettled."""
-    settled = CallBack.objects.filter(pk=call_back.pk, state=CallBack.State.SCHEDULED).update(
+    """The caller was called again by people, or is not to be. Raises AlreadySettled."""
+    left = (CallBack.State.SCHEDULED, CallBack.State.FAILED)
+    settled = CallBack.objects.filter(pk=call_back.pk, state__in=left).update(
         state=state, settled_at=timezone.now(), updated_at=timezone.now()
     )
     if not settled:
-        raise AlreadySettled(f"call-back {call_back.public_id} was settled before")
-    changes = {"state": [CallBack.State.SCHEDULED.value, state.value]}
+        raise AlreadySettled(f"call-back {call_back.public_id} is being called, or was settled")
+    changes = {"state": [call_back.state, state.value]}
     audit.record(action="call_back.settle", actor=actor, target=call_back, changes=changes)
 
 
