@@ -34,7 +34,9 @@ def stream_target(
     """Where this call's sound is to be brought, with a token that opens one stream."""
     parameters = {TOKEN_PARAMETER: stream_token(call_id, after)}
     told = signals_url(carrier, call_id)
-    return StreamTarget(media_url(carrier), parameters, record=record, signals_url=told)
+    return StreamTarget(
+        media_url(carrier), parameters, record=record, signals_url=told, number=after + 1
+    )
 
 
 def webhook_url(carrier: str, account: uuid.UUID | None) -> str:

@@ -61,15 +61,16 @@ class Refusal:
 class LetGo:
     """A call whose media socket is closed, or whose caller nobody took, and what comes next.
 
-    `awaits`: another stream, after so many others. `hold`: nothing for so many seconds, for an
-    order is on its way, which is the `handover` of that id or a new stream. `line` is a last
-    word; without any of these the call is hung up.
+    It has had so many `streams`. `awaits`: another one. `hold`: nothing for so many seconds, for
+    an order is on its way, which is the `handover` of that id or a new stream, or it has been
+    obeyed already. `line` is a last word; without any of these the call is hung up.
     """
 
     public_id: uuid.UUID
     our_number: str
     language: str
-    awaits: int | None = None
+    streams: int
+    awaits: bool = False
     transfer_to: str = ""
     hold: int = 0
     handover: str = ""
@@ -127,18 +128,11 @@ REFUSAL_LINES: Mapping[str, dict[str, str]] = {
 }
 
 
-def let_go(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
-    """The call whose media socket is closed, if the two belong together."""
-    tenant_id = tenant_by_key(Call, public_id)
-    if tenant_id is None:
-        return None
-    with tenant_transaction(tenant_id):
-        call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
-        return None if call is None else _goes_on(call)
+def let_go(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> LetGo | None:
+    """The call whose media socket is closed, if the two belong together.
 
-
-def taken_back(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
-    """The call whose caller nobody took: the agent goes on with it, if that can be."""
+    What was asked `after` fewer streams than there were was asked long ago: it changes nothing.
+    """
     tenant_id = tenant_by_key(Call, public_id)
     if tenant_id is None:
         return None
@@ -146,12 +140,39 @@ def taken_back(public_id: uuid.UUID, carrier_id: str) -> LetGo | None:
         call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
         if call is None:
             return None
+        return _is_held(call) if _was_asked_before(call, after) else _goes_on(call)
+
+
+def taken_back(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> LetGo | None:
+    """The call whose caller nobody took: the agent goes on with it, if that can be.
+
+    As with `let_go`, `after` tells a question that is too old.
+    """
+    tenant_id = tenant_by_key(Call, public_id)
+    if tenant_id is None:
+        return None
+    with tenant_transaction(tenant_id):
+        call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
+        if call is None:
+            return None
+        if _was_asked_before(call, after):
+            return _is_held(call)
         if call_reopen(call_id=call.pk, now=timezone.now()):
             persons_let_go(call_id=call.pk, reason="caller taken back")
             call.refresh_from_db()
         if call.end_reason == EndReason.TRANSFERRED:
             return _let_go(call, line=spoken.TRANSFER_FAILED)
         return _goes_on(call)
+
+
+def _was_asked_before(call: Call, after: int | None) -> bool:
+    """Whether the call has had another stream since: then its carrier has had an answer."""
+    return after is not None and after < call.streams
+
+
+def _is_held(call: Call) -> LetGo:
+    """Should the leg come to this all the same, it asks again, and that question is new."""
+    return _let_go(call, hold=ORDERED_SECONDS)
 
 
 def _goes_on(call: Call) -> LetGo:
@@ -173,8 +194,8 @@ def _comes_back(call: Call) -> LetGo:
         return _let_go(call, line=spoken.CUT_OFF)
     leg = customer_leg(call.pk)
     if leg is not None and stream_is_ordered(leg=leg):
-        return _let_go(call, hold=ORDERED_SECONDS)
-    return _let_go(call, awaits=call.streams)
+        return _is_held(call)
+    return _let_go(call, awaits=True)
 
 
 def _is_transferred(call: Call) -> LetGo:
@@ -193,5 +214,6 @@ def _let_go(call: Call, **what: Any) -> LetGo:
         public_id=call.public_id,
         our_number=call.to_number if inbound else call.from_number,
         language=call.language,
+        streams=call.streams,
         **what,
     )

@@ -81,12 +81,14 @@ async def _next(origin: Origin, told: Event) -> str:
     """The media socket is closed, or the call to a person is over: what the caller gets now."""
     if origin.call is None or told.payload.get("CallStatus", "") in ENDED_STATUSES:
         return twiml.hang_up()
+    after = told.payload.get("after", "")
+    streams = int(after) if after.isdecimal() else None
     if told.kind == Kind.AFTER_STREAM:
-        call = await run_unscoped(reception.let_go, origin.call, told.leg)
+        call = await run_unscoped(reception.let_go, origin.call, told.leg, after=streams)
     elif _was_reached(told):
         return twiml.hang_up()
     else:
-        call = await run_unscoped(reception.taken_back, origin.call, told.leg)
+        call = await run_unscoped(reception.taken_back, origin.call, told.leg, after=streams)
     if call is None:
         log.warning("twilio: %s asks what to do with %s, which it has not", told.leg, origin.call)
         return twiml.hang_up()
@@ -101,17 +103,22 @@ def _was_reached(told: Event) -> bool:
 
 def _going_on(call: reception.LetGo) -> str:
     """What comes next for a caller who is still there."""
-    if call.awaits is not None:
-        return twiml.stream(stream_target(Channel.TWILIO, call.public_id, after=call.awaits))
+    if call.awaits:
+        return twiml.stream(stream_target(Channel.TWILIO, call.public_id, after=call.streams))
     if call.line is not None:
         line = spoken.say(call.line, call.language)
         return twiml.say_and_hang_up(line, language=call.language)
-    hooks = signals_url(Channel.TWILIO, call.public_id)
     if call.hold:
         about = {"handover": call.handover} if call.handover else {}
-        after = address(hooks, Kind.AFTER_DIAL if about else Kind.AFTER_STREAM, **about)
+        after = _asking(call, Kind.AFTER_DIAL if about else Kind.AFTER_STREAM, **about)
         return twiml.hold("", language=call.language, seconds=call.hold, action_url=after)
     if call.transfer_to:
-        after = address(hooks, Kind.AFTER_DIAL)
+        after = _asking(call, Kind.AFTER_DIAL)
         return twiml.dial(call.transfer_to, action_url=after, caller_id=call.our_number)
     return twiml.hang_up()
+
+
+def _asking(call: reception.LetGo, kind: Kind, **about: str) -> str:
+    """The address that is asked what comes next; it says after how many streams."""
+    hooks = signals_url(Channel.TWILIO, call.public_id)
+    return address(hooks, kind, **about, after=str(call.streams))

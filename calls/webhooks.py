@@ -21,8 +21,6 @@ from calls.live import live
 from calls.models import Channel
 from calls.presence import presence
 from calls.providers.carriers.twilio import signature, twiml
-from calls.providers.carriers.twilio.addresses import address
-from calls.providers.carriers.twilio.events import Kind
 from calls.ringing import prepare_greeting
 from calls.services.intake import Ring
 from tenants.db import run_unscoped
@@ -69,7 +67,7 @@ def answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
         answer,
         twiml.connect_stream(
             stream_url=target.url,
-            action_url=address(target.signals_url, Kind.AFTER_STREAM),
+            action_url=twiml.after_stream(target),
             parameters=target.parameters,
             last_words=spoken.say(spoken.CUT_OFF, answer.language),
             language=answer.language,

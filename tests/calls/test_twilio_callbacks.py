@@ -132,7 +132,7 @@ async def test_call_at_a_tenants_own_account_is_answered_and_asked_about_later(
     connect = ElementTree.fromstring(answer.content).find("Connect")  # noqa: S314
     (call,) = await rows(desk, Call)
     after = f"/api/v1/twilio/calls/{call.public_id}/after-stream"
-    assert connect.get("action") == BASE + after
+    assert connect.get("action") == f"{BASE}{after}?after=1"
     await until(lambda: rows(desk, Leg))
 
     def end():
@@ -145,7 +145,7 @@ async def test_call_at_a_tenants_own_account_is_answered_and_asked_about_later(
     answer = await post_signed(after, ring_form(desk.number, SID), token=TOKEN)
     dial = ElementTree.fromstring(answer.content).find("Dial")  # noqa: S314
     assert dial.findtext("Number") == "+525511112222"
-    assert dial.get("action").endswith(f"/calls/{call.public_id}/after-dial")
+    assert dial.get("action").endswith(f"/calls/{call.public_id}/after-dial?after=0")
     after_dial = dial.get("action").removeprefix(BASE)
     form = ring_form(desk.number, SID, DialCallStatus="busy")
     answer = await post_signed(after_dial, form, token=TOKEN)

@@ -292,7 +292,7 @@ async def test_transfer_dials_the_person(desk, ring, post):
     root = verbs(await post(path, ring_form(desk.number)))
     assert root.findtext("Dial/Number") == "+525511112222"
     assert root.find("Dial").get("callerId") == desk.number
-    assert root.find("Dial").get("action").endswith("/after-dial")
+    assert root.find("Dial").get("action").endswith("/after-dial?after=0")
 
 
 async def test_call_that_ended_well_is_hung_up(desk, ring, post):

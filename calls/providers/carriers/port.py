@@ -75,13 +75,15 @@ class StreamTarget:
 
     `parameters` come back in the stream's start message. `record` asks the carrier for a
     recording of its own. Carriers that tell of the stream, and ask what comes after it, do so at
-    `signals_url`. With a `relay` text goes to and fro there instead of sound.
+    `signals_url`; `number` says there which of the call's streams it was. With a `relay` text
+    goes to and fro there instead of sound.
     """
 
     url: str
     parameters: Mapping[str, str] = field(repr=False)  # a token among them
     record: bool = False
     signals_url: str = ""
+    number: int = 1
     relay: Relay | None = None
 
 
@@ -108,7 +110,8 @@ class Handover:
     """Hand the caller of `leg` to a person.
 
     With a `briefing` the person hears it first and takes the call by pressing a key (a warm
-    transfer); without, the two are joined as soon as the person picks up.
+    transfer); without, the two are joined as soon as the person picks up. The call has had
+    `after` streams by then.
     """
 
     leg: str
@@ -119,6 +122,7 @@ class Handover:
     language: str
     ring_seconds: int = 25
     briefing: str = ""
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

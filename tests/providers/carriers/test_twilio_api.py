@@ -98,7 +98,7 @@ async def test_placing_asks_for_every_step_and_the_stream(desk):
         ["+49"], ["+1"], ["20"], ["14400"],
     )  # fmt: skip
     connect = twiml_in(form)[0]
-    assert connect.get("action") == f"{HOOKS}/after-stream"
+    assert connect.get("action") == f"{HOOKS}/after-stream?after=1"
     assert connect[0].get("statusCallback") == f"{HOOKS}/stream"
     assert connect[0][0].attrib == {"name": "token", "value": "secret"}
     assert not {"MachineDetection", "Record"} & set(form)

@@ -217,7 +217,8 @@ def test_two_callbacks_of_one_call_have_two_ids_and_a_repeated_one_has_the_same(
 
 # --- a person who is called for a caller -----------------------------------------------------
 
-ABOUT = {"caller": "CA" + "c" * 32, "handover": "h-1", "back": "https://we.example/hooks"}
+NEEDED = {"caller": "CA" + "c" * 32, "handover": "h-1", "back": "https://we.example/hooks"}
+ABOUT = {**NEEDED, "after": "1"}
 
 
 def of_person(kind: Kind, stage: str = "", **form: str) -> Event:
@@ -269,7 +270,7 @@ def test_any_other_key_changes_nothing(digits: str) -> None:
     assert "<Hangup" in answer(no)
 
 
-@pytest.mark.parametrize("missing", list(ABOUT))
+@pytest.mark.parametrize("missing", list(NEEDED))
 def test_a_key_without_its_whole_address_joins_nobody(missing: str) -> None:
     query = {name: text for name, text in ABOUT.items() if name != missing}
     odd = event(Kind.PERSON_KEY, {**CALL, "Digits": "1"}, now=NOW, query=query)
@@ -286,6 +287,28 @@ def test_a_caller_who_comes_back_from_the_room_has_talked() -> None:
     (ended,) = signals(of_person(Kind.AFTER_DIAL, "joined", DialCallStatus="failed"))
     assert isinstance(ended, HandoverEnded)
     assert (ended.reached, ended.leg) == (True, CALL["CallSid"])
+
+
+@pytest.mark.parametrize("kind", [Kind.AFTER_STREAM, Kind.AFTER_DIAL])
+@pytest.mark.parametrize(
+    ("status", "cause"), [("completed", "completed"), ("canceled", "cancelled")]
+)
+def test_question_about_a_leg_that_is_over_tells_its_end(
+    kind: Kind, status: str, cause: str
+) -> None:
+    found = signals(told(kind, CallStatus=status, DialCallStatus="busy"))
+    (ended,) = (signal for signal in found if isinstance(signal, Ended))
+    assert (ended.leg, ended.cause) == (CALL["CallSid"], cause)
+    assert len({signal.event_id for signal in found}) == len(found)
+    going_on = signals(told(kind, CallStatus="in-progress"))
+    assert not any(isinstance(signal, Ended) for signal in going_on)
+
+
+def test_questions_after_two_streams_are_two_facts() -> None:
+    first = event(Kind.AFTER_STREAM, CALL, now=NOW, query={"after": "1"})
+    assert first.event_id != event(Kind.AFTER_STREAM, CALL, now=NOW, query={"after": "2"}).event_id
+    again = event(Kind.AFTER_STREAM, CALL, now=NOW, query={"after": "1"})
+    assert first.event_id == again.event_id
 
 
 def test_two_handovers_of_one_call_are_two_facts() -> None:

@@ -208,7 +208,8 @@ def test_call_is_connected_to_the_relay():
         "es", "es-MX-Standard-A", "Google", "Deepgram", "¡Hola!", hints=("Aviónica", "a,b")
     )
     connect = document(wishes, signals_url="https://h/hooks")[0]
-    assert connect.attrib == {"action": "https://h/hooks/after-stream", "method": "POST"}
+    action = "https://h/hooks/after-stream?after=1"
+    assert connect.attrib == {"action": action, "method": "POST"}
     assert connect[0].tag == "ConversationRelay"
     assert connect[0].attrib == {
         "url": "wss://h/relay",

@@ -65,8 +65,8 @@ _IDENTITY = {
     Kind.CALL_STATUS: ("CallSid", "SequenceNumber", "CallStatus"),
     Kind.MACHINE: ("CallSid", "AnsweredBy"),
     Kind.STREAM: ("CallSid", "StreamSid", "StreamEvent"),
-    Kind.AFTER_STREAM: ("CallSid",),
-    Kind.AFTER_DIAL: ("CallSid", "handover", "stage", "DialCallSid", "DialCallStatus"),
+    Kind.AFTER_STREAM: ("CallSid", "after", "CallStatus"),
+    Kind.AFTER_DIAL: ("CallSid", "handover", "after", "stage", "DialCallSid", "DialCallStatus"),
     Kind.PERSON_STATUS: ("CallSid", "SequenceNumber", "CallStatus"),
     Kind.PERSON_KEY: ("CallSid", "Digits"),
     Kind.RECORDING: ("RecordingSid", "RecordingStatus"),
@@ -208,9 +208,13 @@ def _stream(told: Event, form: Mapping[str, str]) -> list[Signal]:
     return []
 
 
-def _after_stream(_told: Event, _form: Mapping[str, str]) -> list[Signal]:
-    """A question only: the stream is over, what comes next?"""
-    return []
+def _after_stream(told: Event, form: Mapping[str, str]) -> list[Signal]:
+    """A question: the stream is over, what comes next? It is idle where the leg is over too."""
+    status = form.get("CallStatus", "")
+    if status not in _ENDS:
+        return []
+    event_id = f"{told.event_id}/ended"
+    return [Ended(event_id=event_id, leg=told.leg, at=told.at, cause=_ENDS[status])]
 
 
 def _after_dial(told: Event, form: Mapping[str, str]) -> list[Signal]:
@@ -218,6 +222,7 @@ def _after_dial(told: Event, form: Mapping[str, str]) -> list[Signal]:
     status = form.get("DialCallStatus", "")
     reached = status in {"completed", "answered"} or form.get("stage") == Stage.JOINED
     return [
+        *_after_stream(told, form),
         HandoverEnded(
             event_id=told.event_id,
             leg=told.leg,
@@ -225,7 +230,7 @@ def _after_dial(told: Event, form: Mapping[str, str]) -> list[Signal]:
             reached=reached,
             cause=EndCause.COMPLETED if reached else _ENDS.get(status, EndCause.FAILED),
             person_leg=form.get("DialCallSid", ""),
-        )
+        ),
     ]
 
 

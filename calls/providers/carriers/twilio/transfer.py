@@ -21,7 +21,7 @@ from calls.providers.carriers.twilio import twiml
 from calls.providers.carriers.twilio.events import ACCEPT_KEY, ENDED_STATUSES, Kind, Stage
 
 JOIN, ASK = "join", "ask"
-_CARRIED = ("caller", "handover", "back")
+_CARRIED = ("caller", "handover", "back", "after")
 
 
 def about(handover: Handover) -> dict[str, str]:
@@ -30,6 +30,7 @@ def about(handover: Handover) -> dict[str, str]:
         "caller": handover.leg,
         "handover": str(handover.command_id),
         "back": handover.signals_url,
+        "after": str(handover.after),
     }
 
 

@@ -54,18 +54,23 @@ def stream(target: StreamTarget) -> str:
     """Connect an answered call to our media socket, both ways, or to our text socket."""
     if target.relay is not None:
         return _relayed(target, target.relay)
-    action_url = status_url = ""
-    if target.signals_url:
-        action_url = address(target.signals_url, Kind.AFTER_STREAM)
-        status_url = address(target.signals_url, Kind.STREAM)
+    status_url = address(target.signals_url, Kind.STREAM) if target.signals_url else ""
     response = VoiceResponse()
-    response.append(_connected(target.url, target.parameters, action_url, status_url))
+    response.append(_connected(target.url, target.parameters, after_stream(target), status_url))
     return str(response)
+
+
+def after_stream(target: StreamTarget) -> str:
+    """The address that is asked what comes after this stream, if any is."""
+    if not target.signals_url:
+        return ""
+    return address(target.signals_url, Kind.AFTER_STREAM, after=str(target.number))
 
 
 def blind(handover: Handover) -> str:
     """Ring a person for the caller, and join them; `after-dial` is asked how to go on."""
-    action = address(handover.signals_url, Kind.AFTER_DIAL, handover=str(handover.command_id))
+    about = {"handover": str(handover.command_id), "after": str(handover.after)}
+    action = address(handover.signals_url, Kind.AFTER_DIAL, **about)
     return dial(
         handover.to_number,
         action_url=action,
@@ -210,7 +215,7 @@ def _connected(
 
 def _relayed(target: StreamTarget, relay: Relay) -> str:
     """Have Twilio hear and speak. What it has spoken is told, word for word."""
-    action = address(target.signals_url, Kind.AFTER_STREAM) if target.signals_url else None
+    action = after_stream(target)
     wishes = {
         "voice": relay.voice,
         "tts_provider": relay.voice_provider,
