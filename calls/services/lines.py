@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from calls import spoken
 from calls.models import Call, Command, Leg, State
-from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.registry import CARRIERS, carrier
 from calls.providers.carriers.signals import EndCause
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
 from calls.services.orders import DECIDED_BY
+from calls.services.parting import CUT_OFF, customer_leg, leg_say
 from calls.voice.end_reasons import EndReason
 
 # So long a line may be silent before it is ended with an apology.
 SILENT_AFTER = timedelta(seconds=10)
 # So long after a hand-over was ordered, somebody has to be on their way.
 HANDED_OVER_BY = timedelta(seconds=60)
+# A carrier that asks what comes next is told to hang up there; so long it may take to do that.
+ASKED_BY = timedelta(seconds=60)
 # A leg that was hung up and of whose end no word came by then is taken for over.
 NO_WORD_AFTER = timedelta(minutes=2)
 
@@ -26,9 +30,10 @@ def lines_sweep(*, now: datetime) -> int:
     deaf = _deaf_calls(now)
     for call_id in deaf:
         call_close(call_id=call_id, closing=Closing(EndReason.MEDIA_LOST, now))
+        _end_unasked(call_id)
     forgotten = _forgotten_legs(now)
     for leg in forgotten:
-        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="silent line")
+        _end_forgotten(leg)
     _presume_over(now)
     return len(deaf) + len(forgotten)
 
@@ -46,12 +51,32 @@ def _deaf_calls(now: datetime) -> list[int]:
     return [*lost.values_list("pk", flat=True), *answered.values_list("pk", flat=True).distinct()]
 
 
+def _end_unasked(call_id: int) -> None:
+    """Its carrier ought to have asked what comes next, and did not: it is told."""
+    leg = customer_leg(call_id)
+    if leg is not None and carrier(leg.carrier).asks_what_next:
+        leg_say(leg=leg, line=spoken.CUT_OFF, reason=EndReason.MEDIA_LOST)
+
+
+def _end_forgotten(leg: Leg) -> None:
+    """Hang up; who was cut off hears an apology first, unless they had one."""
+    reason = leg.call.end_reason
+    if reason in CUT_OFF and leg_say(leg=leg, line=spoken.CUT_OFF, reason=reason):
+        return
+    command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="silent line")
+
+
 def _forgotten_legs(now: datetime) -> list[Leg]:
-    """The call is over, its customer's leg is not, and no person talks to them."""
+    """The call is over, its customer's leg is not, and no person talks to them.
+
+    A carrier that asks joins a caller to a person by itself, and asks when they are done.
+    """
     persons = Leg.objects.filter(role=Leg.Role.PERSON).exclude(state=Leg.State.ENDED)
     undecided = Command.objects.filter(
         kind=Command.Kind.HAND_OVER, state=Command.State.SENDING, sent_at__gt=now - DECIDED_BY
     )
+    asking = [each.name for each in CARRIERS if each.asks_what_next]
+    spoken_to = Command.objects.filter(kind=Command.Kind.SAY, created_at__gt=now - SILENT_AFTER)
     open_legs = (
         Leg.objects.select_related("call")
         .filter(role=Leg.Role.CUSTOMER, call__state=State.ENDED)
@@ -59,11 +84,14 @@ def _forgotten_legs(now: datetime) -> list[Leg]:
         .exclude(state=Leg.State.ENDED)
         .exclude(carrier_id="")
         .exclude(call__end_reason=EndReason.TRANSFERRED, call__ended_at__gt=now - HANDED_OVER_BY)
+        .exclude(carrier__in=asking, call__end_reason=EndReason.TRANSFERRED)
+        .exclude(carrier__in=asking, call__ended_at__gt=now - ASKED_BY)
         .exclude(call__in=persons.values("call"))
         .exclude(pk__in=undecided.values("leg"))
+        .exclude(pk__in=spoken_to.values("leg"))
         .exclude(commands__kind=Command.Kind.HANG_UP, commands__reason="silent line")
     )
-    return [leg for leg in open_legs[:500] if not carrier(leg.carrier).asks_what_next]
+    return list(open_legs[:500])
 
 
 def _presume_over(now: datetime) -> None:

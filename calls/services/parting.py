@@ -159,6 +159,7 @@ def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
         kind=Command.Kind.HAND_OVER,
         reason=_hand_over_reason(call, to_number),
         arguments={
+            "after": call.streams,
             "to_number": to_number,
             "caller_id": ours,
             "language": call.language,
@@ -167,12 +168,13 @@ def leg_hand_over(*, leg: Leg, to_number: str, briefing: str = "") -> None:
     )
 
 
-def leg_say(*, leg: Leg, line: dict[str, str], reason: str) -> None:
-    """Let the carrier's own voice say a last word, then end the leg."""
+def leg_say(*, leg: Leg, line: dict[str, str], reason: str) -> bool:
+    """Let the carrier's own voice say a last word, then end the leg; False if it was to before."""
     language = leg.call.language
-    command_give(
+    command = command_give(
         leg=leg,
         kind=Command.Kind.SAY,
         reason=reason[:64],
         arguments={"text": spoken.say(line, language), "language": language},
     )
+    return command is not None

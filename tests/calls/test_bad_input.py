@@ -10,13 +10,14 @@ from xml.etree import ElementTree
 import pytest
 from django.utils import timezone
 
-from calls import consumers
-from calls.models import Call, CallEvent
+from calls import conduct, consumers
+from calls.models import Call, CallEvent, Command
 from calls.providers.carriers.socket import Limits
+from calls.services.lines import SILENT_AFTER, lines_sweep
 from calls.tokens import stream_token
 from config.asgi import application
 from tenants.db import run_in_tenant
-from tests.calls.conftest import staff_desk
+from tests.calls.conftest import ring_form, staff_desk
 from tests.calls.phone import QUICK, Phone, on_a_script
 from tests.calls.sockets import SILENT, connected, media
 from tests.calls.waiting import until
@@ -89,8 +90,40 @@ async def ending(desk, quiet):
     """How the desk's call ended, and what is on record about its media."""
     await until(lambda: rows(desk, Call, state="ended"))
     (call,) = await rows(desk, Call)
+    return call.end_reason, await media_events(desk)
+
+
+async def media_events(desk):
     events = await rows(desk, CallEvent, name__startswith="media_")
-    return call.end_reason, {event.name: event.data for event in events}
+    return {event.name: event.data for event in events}
+
+
+async def waits_for_a_stream(desk):
+    """The desk's call has lost its sound, and its leg is still there."""
+    return await until(lambda: rows(desk, Call, state="live", media_lost_at__isnull=False))
+
+
+@pytest.fixture
+def asks(post, quiet):
+    """Twilio asks what comes after the desk's first stream; its answer's root."""
+
+    async def ask(desk, status="in-progress"):
+        (call,) = await waits_for_a_stream(desk)
+        path = f"/api/v1/twilio/calls/{call.public_id}/after-stream?after=1"
+        answer = await post(path, ring_form(desk.number, SID, CallStatus=status))
+        await until(lambda: not quiet._background)
+        return ElementTree.fromstring(answer.content)  # noqa: S314 - our own answer
+
+    return ask
+
+
+async def nobody_asks(desk):
+    """Twilio says nothing any more: the sweeper's next round after the time it has for that."""
+    await waits_for_a_stream(desk)
+    late = timezone.now() + SILENT_AFTER
+    assert await run_in_tenant(desk.tenant.id, lines_sweep, now=late) == 1
+    (order,) = await rows(desk, Command)
+    assert order.kind == Command.Kind.SAY
 
 
 # --- before the call ----------------------------------------------------------------------
@@ -224,8 +257,8 @@ async def test_other_side_that_goes_before_the_start_is_no_trouble(quiet):
     ],
     ids=["malformed JSON", "no base64", "binary frames"],
 )
-async def test_garbage_is_overlooked_a_few_times_and_then_ends_the_call(
-    desk, token_of, bystander, quiet, garbage, fault, code
+async def test_garbage_is_overlooked_a_few_times_and_then_costs_the_stream(
+    desk, token_of, asks, bystander, quiet, garbage, fault, code
 ):
     phone = await dialled(desk, token_of)
     for _ in range(10):
@@ -236,16 +269,18 @@ async def test_garbage_is_overlooked_a_few_times_and_then_ends_the_call(
     phone.socket.put(garbage)
     close = await phone.over()
     assert (close["code"], close["reason"]) == (code, fault)
+    assert (await asks(desk, "completed")).find("Hangup") is not None  # the caller is gone as well
     reason, about = await ending(desk, quiet)
-    assert reason == "media_lost"
+    assert reason == "caller_hung_up"
     assert about["media_fault"]["fault"] == fault
 
 
-async def test_oversized_payload_ends_the_call(desk, token_of, bystander, quiet):
+async def test_oversized_payload_costs_the_stream(desk, token_of, bystander, quiet):
     phone = await dialled(desk, token_of)
     phone.socket.put(media("0", SILENT * 1000))
     close = await phone.over()
     assert (close["code"], close["reason"]) == (4413, "oversized")
+    await nobody_asks(desk)
     assert (await ending(desk, quiet))[0] == "media_lost"
 
 
@@ -281,20 +316,30 @@ async def test_absent_and_out_of_order_chunks_are_noted_and_the_call_goes_on(
     assert about["media_figures"] == {"lost_ms": 80, "late": 2, "malformed": 0}
 
 
-async def test_socket_that_stops_reading_loses_its_call(desk, token_of, bystander, quiet):
+async def test_socket_that_stops_reading_loses_its_stream(
+    desk, token_of, bystander, quiet, monkeypatch
+):
+    monkeypatch.setattr(conduct, "CLOSE_SECONDS", 0.05)
     phone = await dialled(desk, token_of)
     phone.socket.stop_reading()
     phone.talk(400)
     phone.talk(400, aloud=False)
-    await phone.over(15)
+    await phone.over()
+    await nobody_asks(desk)
     assert (await ending(desk, quiet))[0] == "media_lost"
 
 
-async def test_socket_that_vanishes_loses_its_call(desk, token_of, bystander, quiet):
+async def test_socket_that_vanishes_is_replaced_by_another(desk, token_of, asks, bystander, quiet):
     phone = await dialled(desk, token_of)
     phone.socket.disconnect(1006)
     await phone.over()
-    assert (await ending(desk, quiet))[0] == "media_lost"
+    root = await asks(desk)
+    again = Phone(application)
+    again.start(SID, root.find("Connect/Stream/Parameter").get("value"))
+    await again.hears()
+    again.stop()
+    await again.over()
+    assert (await ending(desk, quiet))[0] == "caller_hung_up"
 
 
 async def test_server_that_cuts_the_application_off_still_closes_the_call(
@@ -303,6 +348,7 @@ async def test_server_that_cuts_the_application_off_still_closes_the_call(
     phone = await dialled(desk, token_of)
     phone.task.cancel()
     await asyncio.wait({phone.task})
+    await nobody_asks(desk)
     assert (await ending(desk, quiet))[0] == "media_lost"
 
 

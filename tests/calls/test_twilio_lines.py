@@ -6,9 +6,11 @@ import io
 import wave
 
 import pytest
+from django.utils import timezone
 
 from calls import dispatch, tasks
 from calls.models import (
+    Call,
     CarrierAccount,
     CarrierEvent,
     Command,
@@ -20,6 +22,7 @@ from calls.models import (
 )
 from calls.recordings import recordings_folder
 from calls.services import outbound
+from calls.services.lines import SILENT_AFTER, lines_sweep
 from calls.services.outbound import Wanted, call_place
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import staff_desk
@@ -113,6 +116,19 @@ async def test_line_that_loses_its_sound_too_often_is_ended_with_an_apology(line
     assert (await line.call(state="ended")).end_reason == "media_lost"
     assert "interrumpió" in leg.said[-1]
     assert len(leg.lines) == 3
+
+
+async def test_line_that_twilio_never_asks_about_is_ended_with_an_apology(line):
+    leg = await line.dialled()
+    line.cloud.asks = False
+    await (await line.hears(leg)).vanish()
+    await until(lambda: line.rows(Call, media_lost_at__isnull=False))
+    late = timezone.now() + SILENT_AFTER
+    assert await run_in_tenant(line.desk.tenant.id, lines_sweep, now=late) == 1
+    await line.over(leg)
+    assert (await line.call(state="ended")).end_reason == "media_lost"
+    assert "interrumpió" in leg.said[-1]
+    await until(lambda: line.rows(Leg, state="ended"))
 
 
 async def test_question_whose_answer_was_lost_gets_the_same_stream(line):

@@ -23,7 +23,7 @@ from calls.simulator.small_http import Request, Response
 from calls.simulator.telnyx import Leg, Person, TelnyxCloud, refusal
 from calls.simulator.telnyx_stream import TelnyxStream
 from calls.voice.codecs import MULAW_SILENCE
-from tests.peers.faults import Fault
+from tests.peers.faults import Fault, fault_for
 
 __all__ = ["Fault", "Leg", "Person", "RudeCloud", "RudeStream", "TelnyxCloud"]
 
@@ -79,7 +79,7 @@ class RudeCloud(TelnyxCloud):
 
     async def handle(self, request: Request) -> Response:
         self.clients.append(request.client)
-        fault = self.faults.popleft() if self.faults else None
+        fault = fault_for(self.faults, request.path)
         if fault is None:
             return await super().handle(request)
         if not fault.late:

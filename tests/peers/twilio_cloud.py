@@ -13,7 +13,7 @@ from typing import Any
 
 from calls.simulator.small_http import Request, Response
 from calls.simulator.twilio_cloud import Form, Leg, Person, TwilioCloud, refusal
-from tests.peers.faults import Fault
+from tests.peers.faults import Fault, fault_for
 from tests.peers.twilio import RudeStream
 
 __all__ = ["Fault", "Leg", "Person", "RudeCloud", "RudeStream", "TwilioCloud"]
@@ -30,6 +30,7 @@ class RudeCloud(TwilioCloud):
         self.faults: deque[Fault] = deque()
         self.twice = False
         self.asks_twice = False
+        self.asks = True
         self.delay = 0.0
         self.clients: list[int] = []  # the port that each request came from
         self.stream_class = RudeStream
@@ -37,7 +38,7 @@ class RudeCloud(TwilioCloud):
 
     async def handle(self, request: Request) -> Response:
         self.clients.append(request.client)
-        fault = self.faults.popleft() if self.faults else None
+        fault = fault_for(self.faults, request.path)
         if fault is None:
             return await super().handle(request)
         answer = await super().handle(request) if fault.late or not fault.answers else None
@@ -55,7 +56,9 @@ class RudeCloud(TwilioCloud):
             await super().tell(url, form)
 
     async def ask(self, leg: Leg, url: str, **more: str) -> str | None:
-        """As if the first answer had got lost."""
+        """Twice, as if the first answer had got lost; or never, and the leg stays as it is."""
+        if not self.asks:
+            await asyncio.Event().wait()
         answer = await super().ask(leg, url, **more)
         return await super().ask(leg, url, **more) if self.asks_twice else answer
 

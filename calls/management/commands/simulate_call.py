@@ -51,6 +51,7 @@ from calls.tokens import read_widget_token, widget_token
 from calls.voice.codecs import mulaw_decode
 
 INCOMING_CALL = "/api/v1/twilio/incoming-call"
+CALL_STATUS = "/api/v1/twilio/call-status"
 CALLER = "+14155550100"
 
 
@@ -245,7 +246,7 @@ async def _dialled(
 ) -> tuple[Stream, dict[str, str]]:
     try:
         if carrier == "twilio":
-            return await by_twilio(server, dialled, screen)
+            return await by_twilio(server, dialled, screen, carriers)
         if carrier == "telnyx":
             return await by_telnyx(server, dialled, screen, carriers)
         if carrier == "threecx":
@@ -326,9 +327,9 @@ def why_no_answer(opening: Mapping[str, str]) -> str:
 
 
 async def by_twilio(
-    server: str, dialled: Dialled, screen: Screen
+    server: str, dialled: Dialled, screen: Screen, carriers: contextlib.AsyncExitStack
 ) -> tuple[TwilioStream, dict[str, str]]:
-    """Ring the webhook and open the media stream that its TwiML names."""
+    """Ring the webhook and open the media stream that its TwiML names; tell of the call's end."""
     account = Account(
         twilio_auth_token(),
         server,
@@ -344,7 +345,15 @@ async def by_twilio(
     screen.line(f"From {CALLER} to {dialled.number}; the webhook answered in {took}")
     stream = await TwilioStream.open(account, answer, call_sid=form["CallSid"])
     await stream.start()
+    over = {**form, "CallStatus": "completed", "SequenceNumber": "0"}
+    carriers.push_async_callback(_tell, account, over)
     return stream, {"carrier_id": form["CallSid"]}
+
+
+async def _tell(account: Account, form: Mapping[str, str]) -> None:
+    """Tell the server that a call is over; one that is not there any more needs not know."""
+    with contextlib.suppress(httpx.TransportError):
+        await account.post(CALL_STATUS, form)
 
 
 async def by_telnyx(
