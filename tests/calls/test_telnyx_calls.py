@@ -131,7 +131,7 @@ async def test_caller_who_gives_up_before_the_answer_is_in_the_call_log(line):
 
 
 async def test_answer_that_telnyx_refuses_ends_the_call_as_failed(line):
-    line.cloud.faults.append(Fault(status=403, code="10007"))
+    line.cloud.faults.append(Fault(status=403, code="10007", at="/answer"))
     await line.cloud.call(to=line.desk.number, caller=CALLER)
     assert (await line.call(state="ended")).end_reason == "failed"
     (order,) = await line.rows(Command, kind="answer")
@@ -140,7 +140,7 @@ async def test_answer_that_telnyx_refuses_ends_the_call_as_failed(line):
 
 
 async def test_answer_is_sent_again_while_the_api_is_down_and_done_once(line):
-    line.cloud.faults.extend([Fault(status=503), Fault(status=500)])
+    line.cloud.faults.extend(Fault(status=status, at="/answer") for status in (503, 500))
     leg = await line.dialled()
     ids = {body["command_id"] for body in line.asked("answer")}
     assert (len(line.asked("answer")), len(ids)) == (3, 1)
@@ -181,7 +181,7 @@ async def test_lost_stream_of_a_caller_who_left_is_no_longer_waited_for(line):
 async def test_stream_that_cannot_be_brought_back_ends_with_an_apology(line):
     leg = await line.dialled()
     stream = await line.hears(leg)
-    line.cloud.faults.append(Fault(status=403, code="10007"))
+    line.cloud.faults.append(Fault(status=403, code="10007", at="/streaming_start"))
     await stream.vanish()
     assert (await line.call(state="ended")).end_reason == "media_lost"
     await asyncio.wait_for(leg.done.wait(), 10)

@@ -8,6 +8,7 @@ import uuid
 import numpy as np
 import pytest
 
+from agents.brain.errors import NetworkFailure
 from calls.providers.carriers.legs import LegState, picture
 from calls.providers.carriers.port import Dial, Handover, OutgoingMessage
 from calls.providers.carriers.signals import (
@@ -279,18 +280,31 @@ async def test_last_word_is_said_and_the_leg_ends(answered):
 # --- messages ----------------------------------------------------------------------------
 
 
+def sms(office) -> OutgoingMessage:
+    return OutgoingMessage(MessageKind.SMS, "+49", "+1", "Hola", f"{office.url}/signals")
+
+
 @pytest.mark.parametrize("nobody", [False, True])
-async def test_message_goes_out_once_and_tells_what_became_of_it(nobody):
+async def test_message_tells_what_became_of_it(nobody):
     async with an_office() as (office, cloud):
         cloud.people["+49"] = Person(hangup_cause="not_found" if nobody else "")
-        cloud.faults.append(Fault(cut=True, late=True))
-        found = await office.api.send_message(
-            OutgoingMessage(MessageKind.SMS, "+49", "+1", "Hola", f"{office.url}/signals")
-        )
+        found = await office.api.send_message(sms(office))
         last = MessageState.FAILED if nobody else MessageState.DELIVERED
         await office.until(lambda: [s.state for s in moved(office)] == [MessageState.SENT, last])
         assert {signal.message_id for signal in moved(office)} == {found}
         assert moved(office)[-1].error == ("40001 Not routable" if nobody else "")
+
+
+async def test_message_whose_answer_was_lost_is_not_asked_for_again_and_still_tells_of_itself():
+    """Telnyx knows no repeated SMS by any id: asked for again, it would go out again."""
+    async with an_office() as (office, cloud):
+        cloud.faults.append(Fault(cut=True, late=True, at="/messages"))
+        with pytest.raises(NetworkFailure):
+            await office.api.send_message(sms(office))
+        states = [MessageState.SENT, MessageState.DELIVERED]
+        await office.until(lambda: [s.state for s in moved(office)] == states)
+        assert len({signal.message_id for signal in moved(office)}) == 1
+        assert [path for path, _ in cloud.requests] == ["/v2/messages"]
 
 
 def moved(office) -> list[MessageMoved]:
