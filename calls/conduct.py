@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -14,6 +15,8 @@ from calls.providers.carriers.stream import CallMedia
 from calls.voice.end_reasons import EndReason
 
 log = logging.getLogger(__name__)
+
+Press = Callable[[str], Awaitable[None]]
 
 CLOSE_SECONDS = 2.0
 END_SECONDS = 5.0
@@ -31,6 +34,10 @@ class AdmittedCall(Protocol):
     """A call that was let in, and everything round the conversation itself."""
 
     public_id: uuid.UUID
+
+    @property
+    def press(self) -> Press | None:
+        """Presses keys by an order to the carrier, for media that have none; None: as tones."""
 
     async def begin(self, media: CallMedia) -> Session:
         """Build the session."""

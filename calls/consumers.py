@@ -138,7 +138,8 @@ class TelnyxMediaConsumer(MediaConsumer):
         start.check_format()  # before anybody has the call: Telnyx may be asked for another
         call = await self.admit(start)
         seat.leave()
-        await conduct(call, TelnyxMedia(receive, send, start, self.limits), self.live)
+        media = TelnyxMedia(receive, send, start, self.limits, press=call.press)
+        await conduct(call, media, self.live)
 
 
 class BrowserMediaConsumer(MediaConsumer):

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
@@ -34,6 +35,7 @@ from calls.recordings import recording_path, recordings_folder
 from calls.resuming import Past, past_of
 from calls.rows import HANDED_OVER, CallRef, Closing
 from calls.services.calls import call_hand_over
+from calls.services.keys import keys_press
 from calls.setup import (
     Opening,
     Setup,
@@ -68,6 +70,7 @@ TRANSIENT = frozenset({Event.TRANSCRIPT_PARTIAL.value, Event.TURN_FINISHED.value
 MEDIA_FIGURES, MEDIA_FAULT = "media_figures", "media_fault"
 HAND_OFF_FAILED = "hand_off_failed"
 FLUSH_SECONDS = 2.0
+PRESS_SECONDS = 2.0
 MOST_HAND_OFFS = 8  # two agents that pass a caller to and fro must not do so for ever
 
 
@@ -135,6 +138,19 @@ class StoredCall:
         """The carrier says that no person picked up."""
         if self._session is not None:
             self._session.machine_answered(may_speak=may_speak)
+
+    async def press(self, keys: str) -> None:
+        """Have the carrier press keys: the order is stored when this returns.
+
+        The agent's sound waits behind it, and must not for long.
+        """
+        try:
+            async with asyncio.timeout(PRESS_SECONDS):
+                await run_in_tenant(
+                    self._call.tenant_id, keys_press, call_id=self._call.pk, keys=keys
+                )
+        except (TimeoutError, DatabaseError, InterfaceError):
+            log.exception("call %s: keys could not be pressed", self.public_id)
 
     def page_heard(self, text: str, final: bool) -> None:
         """The page's recogniser understood this; nobody's business where it is not used."""

@@ -64,6 +64,8 @@ class ScriptedCall:
     It is recorded, as any call is by default; the file is gone when the call is.
     """
 
+    press = None
+
     def __init__(self, counts: Counter[str], recordings: Path) -> None:
         self.public_id = uuid.uuid4()
         self._counts = counts

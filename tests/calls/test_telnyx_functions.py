@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agents.brain.events import HangUp, TakeMessage, TextDelta, Transfer
+from agents.brain.events import HangUp, SendDtmf, TakeMessage, TextDelta, Transfer
 from calls import dispatch, setup
 from calls.models import Call, Command, Leg, Number, TakenMessage, Utterance
 from calls.services import outbound
@@ -92,6 +92,18 @@ async def test_keys_are_a_turn_a_message_is_kept_and_the_agent_hangs_up(line, mi
     await press(line, leg)
     await asyncio.wait_for(leg.done.wait(), 10)
     assert (await line.call(state="ended")).end_reason == "agent_hung_up"
+
+
+async def test_keys_of_the_agent_are_pressed_by_command_once_each(line, mind):
+    leg = await line.dialled()
+    mind(SendDtmf("12#"))
+    for times in (1, 2):
+        await press(line, leg)
+        await until(lambda times=times: len(line.asked("send_dtmf")) == times)
+    assert [body["digits"] for body in line.asked("send_dtmf")] == ["12#", "12#"]
+    await until(lambda: line.rows(Command, kind="send_dtmf", state="done"))
+    await line.hang_up(leg)
+    await line.call(state="ended")
 
 
 @pytest.mark.parametrize("warm", [False, True])
