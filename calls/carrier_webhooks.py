@@ -143,7 +143,7 @@ def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -
         url=public_url(request.path) + (f"?{query}" if query else ""),
         headers=request.headers,
         body=body,
-        form=request.POST.dict(),
+        form=dict(request.POST.lists()),
     )
     now = time.time()
     entry.verify(webhook, entry.credentials.model_validate(origin.keys), now)

@@ -6,6 +6,7 @@ import uuid
 from xml.etree import ElementTree
 
 import pytest
+from django.http import QueryDict
 from django.utils import timezone
 
 from calls.carrier_auth import twilio_auth_token
@@ -102,6 +103,28 @@ async def test_callback_signed_by_somebody_else_changes_nothing(desk, dialled, p
     path = f"/api/v1/twilio/calls/{dialled.public_id}/call-status"
     assert (await post_signed(path, status(0, "busy"), token="f" * 32)).status_code == 403
     assert await rows(desk, CarrierEvent) == []
+
+
+async def test_field_that_comes_more_than_once_is_signed_with_all_its_values(
+    desk, dialled, async_client, settings, quiet
+):
+    settings.PUBLIC_BASE_URL = BASE
+    path = f"/api/v1/twilio/calls/{dialled.public_id}/call-status"
+    form = QueryDict(mutable=True)
+    form.update(status(0, "ringing"))
+    form.setlist("Tag", ["b", "a", "b"])
+    answer = await async_client.post(
+        path,
+        form.urlencode(),
+        content_type="application/x-www-form-urlencoded",
+        headers={
+            "X-Twilio-Signature": sign(url=BASE + path, params=form, auth_token=twilio_auth_token())
+        },
+    )
+    assert answer.status_code == 204
+    await until(lambda: not quiet._background)
+    (event,) = await rows(desk, CarrierEvent)
+    assert (event.payload["CallStatus"], event.payload["Tag"]) == ("ringing", "b")
 
 
 async def test_unknown_kind_of_callback_is_a_bad_request(desk, dialled, post_signed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -31,14 +31,20 @@ class NotAuthentic(Exception):
 class Webhook:
     """A request as it came. `kind` is the last part of the address, for carriers that have many.
 
-    `url` is the public address that was signed; `body` is exactly what was received.
+    `url` is the public address that was signed; `body` is exactly what was received. `form` has
+    every value of every field.
     """
 
     kind: str
     url: str
     headers: Mapping[str, str]
     body: bytes
-    form: Mapping[str, str]
+    form: Mapping[str, Sequence[str]]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The form's fields, each with the last of its values."""
+        return {name: values[-1] for name, values in self.form.items() if values}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from calls.providers.carriers.carrier import NotAuthentic, Webhook
 from calls.providers.carriers.port import Relay
@@ -57,7 +57,7 @@ class TwilioOffice(Office):
             url=self.url + scope["path"] + (f"?{query}" if query else ""),
             headers={name.decode(): value.decode() for name, value in scope["headers"]},
             body=body,
-            form=dict(parse_qsl(body.decode(), keep_blank_values=True)),
+            form=parse_qs(body.decode(), keep_blank_values=True),
         )
         try:
             CARRIER.verify(request, self.credentials, time.time())

@@ -21,7 +21,7 @@ def _verify(request: Webhook, credentials: TwilioCredentials, _now: float) -> No
     headers = {name.title(): value for name, value in request.headers.items()}
     token = credentials.auth_token.get_secret_value()
     if not signature.is_signed(
-        url=request.url, params=request.form, headers=headers, auth_token=token
+        url=request.url, params=signature.Fields(request.form), headers=headers, auth_token=token
     ):
         missing = signature.SIGNATURE_HEADER.title() not in headers
         raise NotAuthentic(f"the signature is {'missing' if missing else 'wrong'}")
@@ -33,7 +33,7 @@ def _event(request: Webhook, now: float) -> Event:
     except ValueError:
         raise MalformedEvent(f"{request.kind[:40]!r} is no kind of Twilio's callbacks") from None
     query = dict(parse_qsl(urlsplit(request.url).query, keep_blank_values=True))
-    return events.event(kind, request.form, now=datetime.fromtimestamp(now, UTC), query=query)
+    return events.event(kind, request.fields, now=datetime.fromtimestamp(now, UTC), query=query)
 
 
 def _account_of(credentials: TwilioCredentials) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from twilio.request_validator import (
     HMAC_SHA1,
@@ -12,7 +12,15 @@ from twilio.request_validator import (
     get_signature_algorithm,
 )
 
-__all__ = ["SIGNATURE_HEADER", "SIGNATURE_SETTINGS_HEADER", "is_signed", "sign"]
+__all__ = ["SIGNATURE_HEADER", "SIGNATURE_SETTINGS_HEADER", "Fields", "is_signed", "sign"]
+
+
+class Fields(dict[str, Sequence[str]]):
+    """A form with all values of each field, as Twilio's validator asks for them."""
+
+    def getlist(self, name: str) -> Sequence[str]:
+        """The values of a field."""
+        return self[name]
 
 
 def is_signed(
@@ -23,7 +31,7 @@ def is_signed(
     auth_token: str,
     shared_keys: Mapping[str, str] | None = None,
 ) -> bool:
-    """Tell whether `headers` sign `url` and `params` (a dict or QueryDict of the form).
+    """Tell whether `headers` sign `url` and `params` (a dict, QueryDict or `Fields`).
 
     `url` is the public one, exactly as Twilio was told, with the query as it was sent. A
     request signed by a SharedKey names it in X-Twilio-Webhooks-Signature-Settings; its secret
