@@ -22,10 +22,16 @@ from calls.errors import (
     OutsideWindow,
     TooManyAtOnce,
 )
-from calls.models import CallBack, CallEvent, OutboundSettings, Outcome, State
+from calls.models import CallBack, CallEvent, Number, OutboundSettings, Outcome, State
 from calls.rows import HANDED_OVER
 from calls.services.campaign_run import outcome_of
-from calls.services.outbound import Wanted, call_place, dialable, places_calls
+from calls.services.outbound import (
+    Wanted,
+    call_place,
+    caller_number,
+    dialable,
+    places_calls,
+)
 from calls.voice.end_reasons import EndReason
 from tenants import audit
 
@@ -137,12 +143,16 @@ def _leave_to_people(call_back: CallBack, outcome: Outcome, why: CallNotPlaced) 
 
 
 def _wanted(call_back: CallBack) -> Wanted:
-    """The call, from the number on which they talked before. Raises CannotBeCalled."""
+    """The call, from the number on which they talked before, or else one of the agent's.
+
+    Raises CannotBeCalled and NoCallerNumber.
+    """
     call, agent = call_back.call, _promised_by(call_back)
-    number = call.number if call.number is not None and places_calls(call.number) else None
+    usable = call.number is not None and places_calls(call.number)
+    number = call.number if usable else caller_number(agent)
     greeting = spoken.say(spoken.CALLING_BACK, call.language)
     return Wanted(
-        _number_near(call_back),
+        _number_near(call_back, number),
         agent,
         number,
         language=call.language,
@@ -162,22 +172,24 @@ def _promised_by(call_back: CallBack) -> Agent:
     return promised or call.agent
 
 
-def _number_near(call_back: CallBack) -> str:
+def _number_near(call_back: CallBack, shown: Number) -> str:
     """The number, if it is of a country that the first call was about. Raises CannotBeCalled.
 
-    Anybody may name any number to an agent; one that is dear to call is not dialled unseen.
+    Anybody may name any number to an agent; one that is dear to call is not dialled unseen. Who
+    talked on a page called from no country: theirs has to be that of the number `shown`.
     """
     call, number = call_back.call, dialable(call_back.number)
-    known = {_country(other) for other in (call.from_number, call.to_number)} - {None}
-    if known and _country(number) not in known:
+    known = {_country(other) for other in (call.from_number, call.to_number, shown.e164)} - {None}
+    if _country(number) not in known:
         text = gettext("%(number)s is in another country than the call in which it was given.")
         raise CannotBeCalled(text % {"number": number})
     return number
 
 
-def _country(number: str) -> int | None:
+def _country(number: str) -> str | None:
+    """Not by the country code: +1 is that of islands at the other end of the price list, too."""
     try:
-        return phonenumbers.parse(number, None).country_code
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number, None))
     except phonenumbers.NumberParseException:
         return None
 

@@ -223,6 +223,18 @@ def test_who_talked_on_a_page_is_called_from_the_agents_own_number(line):
     assert found.placed.from_number == line.number
 
 
+def test_a_page_has_no_number_called_in_a_country_where_we_are_not(line):
+    page = {"channel": "browser", "number": None, "from_number": "", "to_number": ""}
+    found = step(promise(line, page, number="+37128912345"))
+    assert (found.state, dialled(line)) == ("failed", [])
+
+
+def test_an_island_is_another_country_though_it_shares_the_callers_code(line):
+    found = step(promise(line, {"from_number": "+13055550100"}, number="+18765550123"))
+    assert (found.state, dialled(line)) == ("failed", [])
+    assert "another country" in found.problem
+
+
 def test_an_agent_that_cannot_call_leaves_it_to_people(line):
     call_back = promise(line)
     with tenant_transaction(line.tenant.id):
