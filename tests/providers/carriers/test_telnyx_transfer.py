@@ -55,6 +55,13 @@ def test_person_who_hung_up_is_asked_nothing_more():
     assert follow_ups(told("call.gather.ended", digits="", status="call_hangup")) == ()
 
 
+@pytest.mark.parametrize("wrong", [{"language": {}}, {"briefing": ["x"]}, {"caller_leg": 7}])
+def test_context_that_was_tampered_with_is_none(wrong):
+    context = replace(CALLING, **wrong)
+    assert HandoverContext.of(unpack(context.pack())) is None
+    assert follow_ups(told("call.answered", context)) == ()
+
+
 def test_webhook_told_twice_calls_for_the_same_command():
     first, second = (follow_ups(told("call.answered", event_id=name)) for name in "ab")
     assert first[0].command_id == second[0].command_id

@@ -13,7 +13,7 @@ from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.port import Dial, Handover, LegGone, StreamTarget, Unsupported
 from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
 from calls.providers.carriers.threecx.api import ThreeCxApi
-from calls.providers.carriers.threecx.control import ActionFailed
+from calls.providers.carriers.threecx.control import ActionFailed, CallControl
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
 from calls.providers.carriers.threecx.rest import ThreeCxRest
 from tests.peers.threecx import Party, RudePbx, Telephone
@@ -382,3 +382,18 @@ async def test_a_connection_without_tls_is_named():
         (found,) = (await api.check()).problems
         await api.aclose()
         assert "not safe" in found
+
+
+@pytest.mark.parametrize("told", [[{}], [{"dn": "ai", "participants": [{}]}], {}, None])
+async def test_what_a_pbx_cannot_have_meant_is_its_fault(told, monkeypatch):
+    keys = {"base_url": "https://pbx.example", "client_id": "ai", "client_secret": "k"}
+    rest = ThreeCxRest(ThreeCxCredentials.model_validate(keys), MemoryTokens())
+
+    async def answer(_path):
+        return told
+
+    monkeypatch.setattr(rest, "get", answer)
+    for asked in (CallControl(rest).states(), CallControl(rest).participant("ai", "17")):
+        with pytest.raises(ProviderDown):
+            await asked
+    await rest.aclose()

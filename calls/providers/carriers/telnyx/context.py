@@ -82,7 +82,7 @@ class HandoverContext:
             uuid.UUID(context.root)
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        return context
+        return context if all(isinstance(text, str) for text in fields.values()) else None
 
 
 def pack(text: str) -> str:

@@ -6,7 +6,7 @@ What it cannot do at all (threecx.md, 4): hold, mute, send keys, join two legs t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from agents.brain.errors import BadRequest, ProviderDown
@@ -14,6 +14,8 @@ from calls.providers.carriers.port import InVain
 from calls.providers.carriers.signals import EndCause
 from calls.providers.carriers.threecx.entities import DnState, Participant, participant_of
 from calls.providers.carriers.threecx.rest import NAME, NotThere, ThreeCxRest, leg_gone
+
+Entity = TypeVar("Entity", DnState, Participant)
 
 # An action that waits for a telephone to be picked up answers this much after it, at the latest.
 ANSWER_SECONDS = 10.0
@@ -49,16 +51,16 @@ class CallControl:
         found = await self.rest.get("/callcontrol")
         if not isinstance(found, list):
             raise ProviderDown(NAME, "GET /callcontrol answered no list")
-        return [DnState.read(item) for item in found if isinstance(item, Mapping)]
+        return [_read(DnState, item) for item in found if isinstance(item, Mapping)]
 
     async def state(self, dn: str) -> DnState:
         """One DN. Raises NotThere."""
-        return DnState.read(_object(await self.rest.get(f"/callcontrol/{quote(dn, safe='')}")))
+        return _read(DnState, await self.rest.get(f"/callcontrol/{quote(dn, safe='')}"))
 
     async def participant(self, dn: str, participant: str) -> Participant:
         """One party. Raises NotThere when it has left."""
         path = f"/callcontrol/{quote(dn, safe='')}/participants/{quote(participant, safe='')}"
-        return Participant.read(_object(await self.rest.get(path)))
+        return _read(Participant, await self.rest.get(path))
 
     async def own(self, leg: str) -> Participant:
         """The party of a leg of ours. Raises LegGone."""
@@ -90,7 +92,7 @@ class CallControl:
             answer = await self._make_call(body, ring_seconds)
         if _has_failed(answer) or not _has_result(answer):
             raise _failure(answer, "makecall")
-        return Participant.read({"dn": self.dn, **answer["result"]})
+        return _read(Participant, {"dn": self.dn, **answer["result"]})
 
     async def _make_call(self, body: Mapping[str, Any], ring_seconds: int) -> Mapping[str, Any]:
         device = quote(await self._own_device(), safe="")
@@ -114,6 +116,14 @@ class CallControl:
 
     def _path(self, rest: str) -> str:
         return f"/callcontrol/{quote(self.dn, safe='')}{rest}"
+
+
+def _read(kind: type[Entity], answer: Any) -> Entity:
+    """What the PBX told. Raises ProviderDown for what it cannot have meant."""
+    try:
+        return kind.read(_object(answer))
+    except ValueError as error:
+        raise ProviderDown(NAME, f"the PBX told of {error}") from None
 
 
 def _object(answer: Any) -> Mapping[str, Any]:
