@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 from django.utils import translation
@@ -142,8 +145,21 @@ def make_api_key(db: None) -> Callable[..., str]:
 def login(client: Client) -> Callable[[User], Client]:
     """Log a user in on the test client: `login(staff).get("/")`."""
 
-    def log_in(user: User) -> Client:
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    def on_this_client(user: User) -> Client:
+        log_in(client, user)
         return client
 
-    return log_in
+    return on_this_client
+
+
+def log_in(client: Client, user: User) -> None:
+    """Give the client a session of the user's.
+
+    As `client.force_login`, without all else that a login writes, which took 10 ms of each test.
+    """
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)

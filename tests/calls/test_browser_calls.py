@@ -18,6 +18,7 @@ from tenants.models import Role
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import BROWSER, QUICK, Phone, noise, on_a_script
 from tests.calls.waiting import until
+from tests.conftest import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,13 +41,13 @@ def desk(tenant):
 def cookie_of(settings):
     """The session cookie of somebody who is logged in."""
 
-    def log_in(user):
+    def cookie(user):
         client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        log_in(client, user)
         value = client.cookies[settings.SESSION_COOKIE_NAME].value
         return (b"cookie", f"{settings.SESSION_COOKIE_NAME}={value}".encode())
 
-    return log_in
+    return cookie
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.calls.conftest import staff_desk
 from tests.calls.phone import BROWSER, QUICK, TWILIO, Phone, on_a_script
 from tests.calls.sockets import Socket, connected
 from tests.calls.waiting import until
+from tests.conftest import log_in
 
 SID = "CA" + "1" * 32
 CROWD = 1000
@@ -209,7 +210,7 @@ async def hang_up(*phones: Phone) -> None:
 
 @pytest.fixture
 def cookie(client, settings, staff):
-    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    log_in(client, staff)
     name = settings.SESSION_COOKIE_NAME
     return (b"cookie", f"{name}={client.cookies[name].value}".encode())
 

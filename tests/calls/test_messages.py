@@ -31,6 +31,7 @@ from calls.services.message_signals import message_apply
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tenants.models import AuditEntry
+from tests.conftest import log_in
 from tests.rows import make_row
 
 SOMEBODY = "+525598765432"
@@ -298,7 +299,7 @@ def test_a_list_with_nobody_is_asked_for_by_nonsense(client, make_api_key, desk)
 def test_back_office_shows_messages_and_lets_nobody_change_them(client, operator, tenant):
     with tenant_transaction(tenant.id):
         message = make_row(Message, text="¿Sigue el tour?", party=SOMEBODY, at=NOON)
-    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    log_in(client, operator)
     session = client.session
     session[OPERATOR_TENANT] = tenant.pk
     session.save()

@@ -14,7 +14,7 @@ from tenants.checks import tenant_models
 from tenants.db import tenant_transaction
 from tenants.models import ApiKey, AuditEntry, Membership, Role, Tenant, User
 from tenants.selectors import api_key_for
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, log_in
 from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ REGISTERED = [model for model in tenant_models() if admin.site.is_registered(mod
 @pytest.fixture
 def office(client, operator, tenant, other_tenant):
     """An operator, logged in, with nothing selected."""
-    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    log_in(client, operator)
     return client
 
 

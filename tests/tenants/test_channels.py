@@ -12,6 +12,7 @@ from django.test import Client
 from tenants import channels
 from tenants.channels import identify
 from tenants.permissions import Permission
+from tests.conftest import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,12 +28,12 @@ def scope_of(cookie: str = "", authorization: str | None = None):
 
 @pytest.fixture
 def cookie_of():
-    def log_in(user):
+    def cookie(user):
         client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        log_in(client, user)
         return f"other=1; {settings.SESSION_COOKIE_NAME}={client.session.session_key}"
 
-    return log_in
+    return cookie
 
 
 @pytest.fixture

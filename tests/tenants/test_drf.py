@@ -11,6 +11,7 @@ from tenants.db import tenant_transaction
 from tenants.drf import TenantRateThrottle
 from tenants.models import ApiKey, AuditEntry
 from tenants.permissions import Permission
+from tests.conftest import log_in
 
 pytestmark = [pytest.mark.urls("tests.tenants.urls"), pytest.mark.django_db]
 MEMBERS = "/api/members/"
@@ -101,7 +102,7 @@ def test_a_user_without_a_tenant_is_refused(login, operator):
 
 def test_a_session_needs_a_csrf_token_and_a_key_does_not(owner, tenant, make_api_key):
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+    log_in(strict, owner)
     assert strict.post(MEMBERS).status_code == 403
     key = make_api_key(tenant, [Permission.MEMBERS_MANAGE])
     by_key = Client(enforce_csrf_checks=True, headers={"Authorization": f"Bearer {key}"})

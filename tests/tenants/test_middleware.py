@@ -8,6 +8,7 @@ from django.test import Client
 from tenants.context import maybe_tenant_id
 from tenants.db import tenant_transaction
 from tenants.models import AuditEntry, Membership, Role
+from tests.conftest import log_in
 
 pytestmark = [pytest.mark.urls("tests.tenants.urls"), pytest.mark.django_db]
 NOBODY = {"tenant": None, "role": None, "current": False}
@@ -129,6 +130,6 @@ def test_the_audit_names_the_address_that_our_proxy_saw(
 
 def test_switching_needs_a_form_of_ours(staff, tenant):
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    log_in(strict, staff)
     answer = strict.post("/accounts/tenant/", {"tenant": tenant.public_id})
     assert answer.status_code == 403
