@@ -1,4 +1,4 @@
-"""Words by which people say that they do not want to be written to."""
+"""Words by which people say that they do not want to be written to, and that they do again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,27 @@ _EVERYWHERE = frozenset(
 )  # fmt: skip
 # Carriers take these for the same in an SMS; in a conversation they may be about a booking.
 _IN_SMS = frozenset({"cancel", "end", "quit", "revoke", "cancelar"})
+# By the language of the word. "Yes", which some carriers take too, may answer any question.
+_AGAIN = {
+    **dict.fromkeys(("start", "unstop", "subscribe", "resubscribe", "opt in", "optin"), "en"),
+    **dict.fromkeys(("alta", "dar de alta", "darme de alta"), "es"),
+}
+WELCOME_BACK = {
+    "en": "{company}: you will get our messages and calls again. Reply STOP to get no more.",
+    "es": "{company}: volverá a recibir nuestros mensajes y llamadas. Responda BAJA para no "
+    "recibir más.",
+}
 
 
 def wants_no_more(kind: str, text: str) -> bool:
     """Whether the whole of a message says so, and nothing else."""
     said = _plain(text)
     return said in _EVERYWHERE or (kind == Message.Kind.SMS and said in _IN_SMS)
+
+
+def wants_again(text: str) -> str | None:
+    """The language in which the whole of a message says so; None if it does not."""
+    return _AGAIN.get(_plain(text))
 
 
 def _plain(text: str) -> str:

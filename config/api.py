@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from calls.api.campaigns import CampaignViewSet
+from calls.api.do_not_call import DoNotCallViewSet
 from calls.api.messages import MessageMediaView, MessageViewSet
 from calls.api.notes import CallBackViewSet, TakenMessageViewSet
 from calls.api.threecx import JournalView, LookupView, TemplateView
@@ -21,6 +22,7 @@ router.register("messages", MessageViewSet, basename="message")
 router.register("taken-messages", TakenMessageViewSet, basename="taken-message")
 router.register("call-backs", CallBackViewSet, basename="call-back")
 router.register("campaigns", CampaignViewSet, basename="campaign")
+router.register("do-not-call", DoNotCallViewSet, basename="do-not-call")
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

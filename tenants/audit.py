@@ -40,7 +40,7 @@ def record(
     entry: AuditEntry = AuditEntry.objects.create(
         action=action,
         actor=user,
-        actor_label=_label(actor),
+        actor_label=label_of(actor),
         is_operator=_acts_as_operator(user),
         changes=masked(dict(changes or {})),
         ip_address=current_client_ip(),
@@ -55,14 +55,15 @@ def record_once(
     """Add an entry unless the same actor did the same to the target within this time."""
     known = AuditEntry.objects.filter(
         action=action,
-        actor_label=_label(actor),
+        actor_label=label_of(actor),
         at__gt=timezone.now() - within,
         **_target_key(target),
     )
     return None if known.exists() else record(action=action, actor=actor, target=target)
 
 
-def _label(actor: Actor) -> str:
+def label_of(actor: Actor) -> str:
+    """Who acts, as the trail names them."""
     text = f"API key {actor}" if isinstance(actor, ApiKey) else str(actor)
     return text[:200]
 

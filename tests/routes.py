@@ -15,7 +15,16 @@ from typing import Any
 
 from agents.models import Agent
 from calls.carrier_auth import installation_keys
-from calls.models import Call, CallBack, Campaign, CarrierAccount, Leg, Message, TakenMessage
+from calls.models import (
+    Call,
+    CallBack,
+    Campaign,
+    CarrierAccount,
+    DoNotCall,
+    Leg,
+    Message,
+    TakenMessage,
+)
 from tests.rows import build_row, make_row
 
 CALLERS = ("nobody", "owner", "staff", "outsider", "other_key")
@@ -107,6 +116,11 @@ ROUTES: dict[str, Route] = {
     "api/v1/campaigns/<uuid:public_id>/stop/": Route(
         (401, 200, 403, 404, 404), method="POST", path=_campaign
     ),
+    "api/v1/do-not-call/": Route((401, 200, 200, 200, 200)),
+    "api/v1/do-not-call/<str:number>/": Route(
+        (401, 200, 200, 404, 404), path=lambda: {"number": make_row(DoNotCall).number}
+    ),
+    "api/v1/do-not-call/import/": Route((401, 400, 403, 400, 400), method="POST"),
     "api/v1/3cx/template": Route((401, 409, 403, 409, 409)),
     "api/v1/3cx/lookup": Route((401, 400, 400, 400, 400)),
     "api/v1/3cx/journal": Route((401, 400, 400, 400, 400), method="POST"),

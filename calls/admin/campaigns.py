@@ -22,8 +22,9 @@ from calls.number_files import number_rows
 from calls.selectors.campaigns import funnel
 from calls.services.campaigns import (
     STARTABLE,
+    USUAL_RETRIES,
     campaign_fill,
-    campaign_set_usual_retries,
+    campaign_set_retries,
     campaign_start,
     campaign_stop,
 )
@@ -87,7 +88,7 @@ class CampaignAdmin(TenantModelAdmin):
         """A new campaign without retries of its own gets the usual ones."""
         super().save_related(request, form, formsets, change)
         if not change and not form.instance.retries.exists():
-            campaign_set_usual_retries(form.instance)
+            campaign_set_retries(form.instance, USUAL_RETRIES)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> Any:
         """Only what can be done now."""

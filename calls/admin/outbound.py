@@ -16,6 +16,7 @@ from calls.admin.files import CsvFileForm
 from calls.errors import FileFaults
 from calls.models import DoNotCall, OutboundSettings
 from calls.services.do_not_call import do_not_call_import
+from tenants import audit
 from tenants.admin import TenantModelAdmin
 
 
@@ -23,26 +24,31 @@ from tenants.admin import TenantModelAdmin
 class DoNotCallAdmin(TenantModelAdmin):
     """Numbers that are never called."""
 
-    list_display = ("number", "reason", "source", "created_at")
+    list_display = ("number", "reason", "source", "added_by", "created_at")
     list_filter = ("source",)
-    search_fields = ("number", "reason")
-    fields = ("number", "reason", "source")
-    readonly_fields = ("source",)
+    search_fields = ("number", "reason", "added_by")
+    fields = ("number", "reason", "source", "added_by", "created_at")
+    readonly_fields = ("source", "added_by", "created_at")
     actions_list = ("import_numbers",)
+
+    def save_model(self, request: HttpRequest, obj: DoNotCall, form: Any, change: bool) -> None:
+        """With who entered it."""
+        if not change:
+            obj.added_by = audit.label_of(cast(Any, request.user))
+        super().save_model(request, obj, form, change)
 
     @action(description=gettext_lazy("Import numbers"), icon="upload_file", url_path="import")  # type: ignore[untyped-decorator]
     def import_numbers(self, request: HttpRequest) -> HttpResponse:
         """Bring a file's numbers into the list, all of them or none."""
         listed = reverse("admin:calls_donotcall_changelist")
-        tenant = request.tenant  # type: ignore[attr-defined]
-        if tenant is None:
+        if request.tenant is None:  # type: ignore[attr-defined]
             messages.warning(request, _("Select a tenant first: its data is only seen inside it."))
             return HttpResponseRedirect(reverse("admin:index"))
         form = CsvFileForm(request.POST or None, request.FILES or None)
         if form.is_valid():
             try:
                 new = do_not_call_import(
-                    tenant=tenant, text=form.cleaned_data["file"], actor=cast(Any, request.user)
+                    text=form.cleaned_data["file"], actor=cast(Any, request.user)
                 )
             except FileFaults as error:
                 form.faults = error.problems

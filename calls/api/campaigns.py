@@ -14,15 +14,15 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.pagination import CursorPagination
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
 from agents.selectors import agent_for
+from calls.api.csv_files import CsvParser, by_line
 from calls.api.placing import number_named
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
-from calls.models import Campaign
+from calls.models import Campaign, Outcome, RetryRule
 from calls.models.campaign import MOST_PER_MINUTE
 from calls.models.outbound import MOST_AT_ONCE
 from calls.number_files import number_rows
@@ -67,13 +67,22 @@ class FunnelSerializer(serializers.Serializer[Any]):
     outcomes = serializers.DictField(child=serializers.IntegerField())
 
 
+class RetrySerializer(serializers.ModelSerializer[RetryRule]):
+    """After this outcome somebody is called again: so often in all, so many minutes later."""
+
+    class Meta:
+        model = RetryRule
+        fields = ("outcome", "tries", "after_minutes")
+
+
 class CampaignDetailSerializer(CampaignSerializer):
     """A campaign and how it is going at this moment."""
 
     funnel = serializers.SerializerMethodField()
+    retries = RetrySerializer(many=True, read_only=True)
 
     class Meta(CampaignSerializer.Meta):
-        fields = (*CampaignSerializer.Meta.fields, "funnel")  # type: ignore[assignment]
+        fields = (*CampaignSerializer.Meta.fields, "retries", "funnel")  # type: ignore[assignment]
         read_only_fields = fields  # type: ignore[assignment]
 
     @extend_schema_field(FunnelSerializer)
@@ -94,24 +103,19 @@ class CampaignRequestSerializer(serializers.Serializer[Any]):
     max_at_once = serializers.IntegerField(min_value=1, max_value=MOST_AT_ONCE, required=False)
     breaker_sample = serializers.IntegerField(min_value=5, max_value=500, required=False)
     breaker_share = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    retries = RetrySerializer(
+        many=True,
+        required=False,
+        help_text="Whom to call again; an empty list: nobody. Without it: whoever was busy, did "
+        "not answer or could not be reached.",
+    )
 
-
-class CsvParser(BaseParser):
-    """The body as it is; `text/csv`."""
-
-    media_type = "text/csv"
-
-    def parse(
-        self,
-        stream: Any,
-        media_type: Any = None,  # noqa: ARG002 - DRF's signature
-        parser_context: Any = None,  # noqa: ARG002
-    ) -> dict[str, str]:
-        """`text`, from UTF-8. Raises ValidationError."""
-        try:
-            return {"text": str(stream.read(), "utf-8-sig")}
-        except UnicodeDecodeError:
-            raise ValidationError({"detail": "the body is not UTF-8 text"}) from None
+    def validate_retries(self, rules: list[dict[str, Any]]) -> dict[Outcome, tuple[int, int]]:
+        """One rule for an outcome."""
+        found = {Outcome(rule["outcome"]): (rule["tries"], rule["after_minutes"]) for rule in rules}
+        if len(found) < len(rules):
+            raise serializers.ValidationError("there may be one rule for an outcome")
+        return found
 
 
 class NotNow(APIException):
@@ -154,7 +158,7 @@ class CampaignViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
 
     @extend_schema(request=CampaignRequestSerializer, responses={201: CampaignDetailSerializer})
     def create(self, request: Request) -> Response:
-        """A draft, with the usual retries and nobody in its audience."""
+        """A draft, with nobody in its audience."""
         asked = CampaignRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         fields = dict(asked.validated_data)
@@ -184,8 +188,7 @@ class CampaignViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
             rows = number_rows(body.get("text", ""), strict=True)
             campaign_fill(campaign=campaign, rows=rows, actor=actor_of(request))
         except FileFaults as error:
-            lines: Any = [{"line": line, "reason": reason} for line, reason in error.problems]
-            raise ValidationError({"lines": lines}) from None
+            raise by_line(error) from None
         except CampaignError as error:
             raise NotNow(str(error)) from None
         return self._shown(campaign)

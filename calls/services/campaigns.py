@@ -32,8 +32,9 @@ from calls.voice.end_reasons import EndReason
 from tenants import audit
 from tenants.audit import Actor
 
-# (calls in all, minutes later) where nobody says otherwise.
-USUAL_RETRIES: Mapping[Outcome, tuple[int, int]] = {
+# By outcome: calls in all, minutes later.
+Retries = Mapping[Outcome, tuple[int, int]]
+USUAL_RETRIES: Retries = {
     Outcome.BUSY: (3, 15),
     Outcome.NO_ANSWER: (3, 120),
     Outcome.FAILED: (3, 5),
@@ -43,21 +44,27 @@ AGAIN_AFTER_STOP_MINUTES = 30
 
 
 def campaign_create(
-    *, name: str, agent: Agent, number: Number | None, actor: Actor, **limits: int
+    *,
+    name: str,
+    agent: Agent,
+    number: Number | None,
+    actor: Actor,
+    retries: Retries | None = None,
+    **limits: int,
 ) -> Campaign:
-    """A draft of the current tenant's, with the usual retries. `limits` are its fields."""
+    """A draft of the current tenant's. `limits` are its fields; without `retries` the usual."""
     campaign: Campaign = Campaign.objects.create(name=name, agent=agent, number=number, **limits)
-    campaign_set_usual_retries(campaign)
+    campaign_set_retries(campaign, USUAL_RETRIES if retries is None else retries)
     audit.record(action="campaign.created", actor=actor, target=campaign)
     return campaign
 
 
-def campaign_set_usual_retries(campaign: Campaign) -> None:
-    """Give a new campaign the retries that most want."""
+def campaign_set_retries(campaign: Campaign, retries: Retries) -> None:
+    """Say whom a new campaign calls again."""
     RetryRule.objects.bulk_create(
         [
             RetryRule(campaign=campaign, outcome=outcome, tries=tries, after_minutes=minutes)
-            for outcome, (tries, minutes) in USUAL_RETRIES.items()
+            for outcome, (tries, minutes) in retries.items()
         ]
     )
 

@@ -5,16 +5,13 @@ As with legs, everything is worked out anew from all that was told.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils import timezone
 
 from calls.jsontext import clean_text
-from calls.models import CarrierEvent, Direction, DoNotCall, Message, MessageFile, Number
-from calls.models.fields import E164_PATTERN
-from calls.opt_out import wants_no_more
+from calls.models import CarrierEvent, Direction, Message, MessageFile, Number
 from calls.phone_numbers import NotANumber, e164
 from calls.providers.carriers.letters import letter_picture
 from calls.providers.carriers.signals import MessageMoved, MessageReceived
@@ -24,11 +21,10 @@ from calls.services.carrier_events import (
     leg_lock,
     signals_in,
 )
-from calls.services.do_not_call import do_not_call_add
 from calls.services.message_orders import message_follow
+from calls.services.opting_out import word_heed
 
 MOST_FILES = 10
-BY_THEMSELVES = "the person themselves"
 
 
 def message_apply(*, carrier_name: str, carrier_id: str) -> None:
@@ -82,7 +78,7 @@ def _receive(event: CarrierEvent, signal: MessageReceived) -> None:
     )
     if is_new:
         _fetch_files(message)
-        _heed_opt_out(message)
+        word_heed(message=message)
 
 
 def _party(written: str) -> str:
@@ -104,17 +100,3 @@ def fetch_on_commit(file: MessageFile) -> None:
 
     tenant_id, file_id = file.tenant_id, file.pk
     transaction.on_commit(lambda: fetch_message_file.delay(tenant_id, file_id), robust=True)
-
-
-def _heed_opt_out(message: Message) -> None:
-    """Carriers heed some of these words for SMS; we neither write nor call after any of them.
-
-    A short code, which carriers may write with a plus, can be neither written to nor called.
-    """
-    if re.fullmatch(E164_PATTERN, message.party) and wants_no_more(message.kind, message.text):
-        do_not_call_add(
-            number=message.party,
-            actor=BY_THEMSELVES,
-            source=DoNotCall.Source.WRITTEN,
-            reason=f"{message.get_kind_display()}: {message.text.strip()[:100]}",
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,7 +49,7 @@ def audience(*places: int) -> str:
 
 def make(line: Desk, *places: int, start: bool = True, **limits: int) -> Campaign:
     """A campaign with these people, which may call all of them at once unless told otherwise."""
-    given = {"calls_per_minute": 600, "max_at_once": 100, **limits}
+    given: dict[str, Any] = {"calls_per_minute": 600, "max_at_once": 100, **limits}
     with tenant_transaction(line.tenant.id):
         campaign = campaign_create(
             name="Spring", agent=line.agent, number=None, actor="tests", **given

@@ -77,6 +77,41 @@ def test_a_campaign_is_run_over_http(ask, line):
     assert ask.get(CAMPAIGNS).json()["results"][0]["name"] == "Spring"
 
 
+def test_a_campaign_says_whom_it_calls_again(ask, line):
+    def made(**more):
+        asked = {"name": "Spring", "agent": str(line.agent.public_id), **more}
+        answer = ask.post(CAMPAIGNS, asked, content_type="application/json")
+        return answer.status_code, answer.json().get("retries")
+
+    rules = [{"outcome": "voicemail", "tries": 2, "after_minutes": 60}]
+    assert made(retries=rules) == (201, rules)
+    assert made(retries=[]) == (201, [])
+    usual = made()[1]
+    assert [rule["outcome"] for rule in usual] == ["busy", "no_answer", "failed"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"outcome": "talked"},
+        {"outcome": "asleep"},
+        {"tries": 1},
+        {"tries": 11},
+        {"after_minutes": 0},
+        {"after_minutes": 7 * 24 * 60 + 1},
+        None,
+    ],
+)
+def test_a_retry_that_cannot_be_is_refused(ask, line, wrong):
+    rule = {"outcome": "busy", "tries": 2, "after_minutes": 5}
+    rules = [rule, rule] if wrong is None else [{**rule, **wrong}]
+    asked = {"name": "Spring", "agent": str(line.agent.public_id), "retries": rules}
+    answer = ask.post(CAMPAIGNS, asked, content_type="application/json")
+    assert (answer.status_code, list(answer.json())) == (400, ["retries"])
+    with tenant_transaction(line.tenant.id):
+        assert not Campaign.objects.exists()
+
+
 def test_a_faulty_audience_is_told_by_line_and_nothing_of_it_is_taken_in(ask, line):
     campaign = make(line, 1, start=False)
     address = f"{CAMPAIGNS}{campaign.public_id}/audience/"

@@ -218,6 +218,10 @@ async def test_who_asks_for_no_more_is_neither_written_to_nor_called(room):
     refused = await room.asks(text="Oferta")
     assert (refused.status_code, refused.json()["code"]) == (409, "do_not_call")
     assert room.asked == []
+    await room.is_written_to("Alta")
+    told = await room.message(direction="outbound", state="delivered")
+    assert "Responda BAJA" in told.text
+    assert await room.rows(DoNotCall) == []
 
 
 async def test_message_to_a_number_that_was_not_entered_is_kept_all_the_same(room):
