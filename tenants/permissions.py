@@ -16,6 +16,7 @@ class Permission(StrEnum):
 
     CALLS_VIEW = "calls.view"
     CALLS_CONTROL = "calls.control"
+    CALLS_REPORT = "calls.report"
     CAMPAIGNS_MANAGE = "campaigns.manage"
     MESSAGES_VIEW = "messages.view"
     MESSAGES_SEND = "messages.send"
@@ -37,6 +38,7 @@ class Permission(StrEnum):
 LABELS: dict[Permission, Any] = {
     Permission.CALLS_VIEW: _("See calls and transcripts"),
     Permission.CALLS_CONTROL: _("Place, transfer and end calls"),
+    Permission.CALLS_REPORT: _("Look callers up and report calls, as a PBX does"),
     Permission.CAMPAIGNS_MANAGE: _("Fill, start and stop campaigns"),
     Permission.MESSAGES_VIEW: _("Read SMS and WhatsApp messages"),
     Permission.MESSAGES_SEND: _("Write SMS and WhatsApp messages"),

@@ -69,7 +69,7 @@ class TemplateView(TenantAPIView):
 class LookupView(TenantAPIView):
     """Who is calling?"""
 
-    permission = Permission.CALLS_VIEW
+    permission = Permission.CALLS_REPORT
 
     @extend_schema(
         parameters=[OpenApiParameter("number", required=True, description="As the PBX has it")],
@@ -90,7 +90,7 @@ class LookupView(TenantAPIView):
 class JournalView(TenantAPIView):
     """A call at the PBX is over."""
 
-    permission = Permission.CALLS_CONTROL
+    permission = Permission.CALLS_REPORT
 
     @extend_schema(
         request=OpenApiTypes.OBJECT,

@@ -262,7 +262,7 @@ class Environment:
     )
     WEBRTC_TURN_SECONDS: int = variable(
         kinds.integer(60, 86400, "seconds"),
-        default="3600",
+        default="18000",
         group=CARRIERS,
         help="How long a page's TURN credentials are good for: longer than the longest call.",
     )

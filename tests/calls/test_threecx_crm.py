@@ -31,7 +31,7 @@ ENTRY = {
 
 @pytest.fixture
 def ask(client, tenant, make_api_key):
-    key = make_api_key(tenant, ["calls.view", "calls.control", "settings.manage"])
+    key = make_api_key(tenant, ["calls.report", "settings.manage"])
 
     def send(path, data=None, *, key=key):
         headers = {"Authorization": f"Bearer {key}"}
@@ -149,7 +149,7 @@ def test_report_that_comes_twice_is_kept_once(ask, tenant):
 
 def test_same_report_of_two_tenants_is_two_entries(ask, tenant, other_tenant, make_api_key, client):
     a_call(tenant)
-    other = make_api_key(other_tenant, ["calls.control"])
+    other = make_api_key(other_tenant, ["calls.report"])
     assert ask("journal", ENTRY, key=other).json()["call"] is None
     assert ask("journal", ENTRY).json()["call"] is not None
     assert (len(entries(tenant)), len(entries(other_tenant))) == (1, 1)
