@@ -6,63 +6,38 @@ holds SECRET_KEY can sign as they do.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from django.conf import settings
 
 from agents.brain.errors import BadKey
-from calls.providers.carriers.telnyx import simulated
+from calls.providers.carriers.registry import carrier
 
 
-def twilio_auth_token() -> str:
-    """The account's token; without one, a secret of this installation."""
-    configured: str = settings.TWILIO_AUTH_TOKEN
-    if configured:
-        return configured
-    key = settings.SECRET_KEY.encode()
-    return hmac.new(key, b"calls.twilio.simulated", hashlib.sha256).hexdigest()[:32]
-
-
-def installation_keys(carrier: str) -> Mapping[str, str]:
+def installation_keys(name: str) -> Mapping[str, str]:
     """What the carrier's credentials are made of, for calls that no tenant's account has."""
-    try:
-        return _KEYS[carrier]()
-    except KeyError:
+    simulated = carrier(name).simulated
+    if simulated is None:
         raise BadKey(
-            carrier, "the installation has no account there: give the number a carrier account"
-        ) from None
+            name, "the installation has no account there: give the number a carrier account"
+        )
+    return {**simulated.keys(settings.SECRET_KEY), **_configured(name)}
 
 
-def api_url(carrier: str) -> str:
-    """Where the carrier's API is, for all accounts; empty: where its own adapter knows it.
+def api_url(name: str, *, installation: bool) -> str:
+    """Where the carrier's API is; empty: where its own adapter knows it.
 
-    Without an account of ours at Telnyx it is the simulated one's.
+    The installation's calls go to the simulated carrier as long as it has no account of its own.
     """
-    if carrier != "telnyx":
-        return ""
-    if settings.TELNYX_BASE_URL:
-        return str(settings.TELNYX_BASE_URL)
-    return "" if settings.TELNYX_API_KEY else simulated.API_URL
+    told = str(getattr(settings, f"{name.upper()}_BASE_URL", ""))
+    simulated = carrier(name).simulated
+    if told or not installation or simulated is None or _configured(name):
+        return told
+    return simulated.api_url
 
 
-def _twilio() -> Mapping[str, str]:
-    return {
-        "account_sid": settings.TWILIO_ACCOUNT_SID or "AC" + "0" * 32,
-        "auth_token": twilio_auth_token(),
-    }
-
-
-def _telnyx() -> Mapping[str, str]:
-    if not settings.TELNYX_API_KEY:
-        return simulated.keys(settings.SECRET_KEY)
-    return {
-        "api_key": settings.TELNYX_API_KEY,
-        "public_key": settings.TELNYX_PUBLIC_KEY,
-        "connection_id": settings.TELNYX_CONNECTION_ID,
-        "messaging_profile_id": settings.TELNYX_MESSAGING_PROFILE_ID,
-    }
-
-
-_KEYS: dict[str, Callable[[], Mapping[str, str]]] = {"twilio": _twilio, "telnyx": _telnyx}
+def _configured(name: str) -> Mapping[str, str]:
+    """The credentials that are set for the installation: `NAME_FIELD` each."""
+    fields = carrier(name).credentials.model_fields
+    found = {field: str(getattr(settings, f"{name}_{field}".upper(), "")) for field in fields}
+    return {field: value for field, value in found.items() if value}

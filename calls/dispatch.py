@@ -156,7 +156,7 @@ def site_of(account: Account) -> Site:
             )
 
     return Site(
-        api_url=api_url(account.carrier),
+        api_url=api_url(account.carrier, installation=account.owner is None),
         webhook_url=webhook_url(account.carrier, account.public_id),
         tokens=RedisTokens(account.carrier),
         voice=own_voice,

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from calls import reception, spoken
-from calls.carrier_auth import twilio_auth_token
+from calls.carrier_auth import installation_keys
 from calls.links import public_url, stream_target
 from calls.live import live
 from calls.models import Channel
@@ -98,7 +98,10 @@ def _is_from_twilio(request: HttpRequest) -> bool:
     query = request.META.get("QUERY_STRING", "")
     url = public_url(request.path) + (f"?{query}" if query else "")
     if signature.is_signed(
-        url=url, params=request.POST, headers=request.headers, auth_token=twilio_auth_token()
+        url=url,
+        params=request.POST,
+        headers=request.headers,
+        auth_token=installation_keys("twilio")["auth_token"],
     ):
         return True
     log.warning(

@@ -203,6 +203,12 @@ class Environment:
         secret=True,
         help="Its token: requests are checked against it, and calls are transferred with it.",
     )
+    TWILIO_BASE_URL: str = variable(
+        _http,
+        group=CARRIERS,
+        help="Twilio's address, for all accounts. Unset: that of the account's region; for the "
+        "installation without an account the simulated Twilio's on this machine.",
+    )
     TELNYX_API_KEY: str = variable(
         kinds.text(),
         group=CARRIERS,
@@ -229,8 +235,8 @@ class Environment:
     TELNYX_BASE_URL: str = variable(
         _http,
         group=CARRIERS,
-        help="Telnyx's address, for all accounts. Unset: `https://api.telnyx.com/v2`; without "
-        "`TELNYX_API_KEY` the simulated Telnyx's on this machine.",
+        help="Telnyx's address, for all accounts. Unset: `https://api.telnyx.com/v2`; for the "
+        "installation without an account the simulated Telnyx's on this machine.",
     )
     WEBRTC_ENABLED: bool = variable(
         kinds.boolean(),

@@ -16,7 +16,7 @@ from agents.selectors import draft_version
 from agents.services import agent_create, version_publish, version_save
 from calls import live as live_module
 from calls import webhooks
-from calls.carrier_auth import twilio_auth_token
+from calls.carrier_auth import installation_keys
 from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
 from tenants.db import tenant_transaction
@@ -131,7 +131,9 @@ def ring_form(to: str, call_sid: str = "CA" + "1" * 32, **fields: str) -> dict[s
 
 def sign_form(path: str, form: dict[str, str], base: str, token: str | None = None) -> str:
     """Twilio's signature for a form posted to `path` of the public address."""
-    return sign(url=base + path, params=form, auth_token=token or twilio_auth_token())
+    return sign(
+        url=base + path, params=form, auth_token=token or installation_keys("twilio")["auth_token"]
+    )
 
 
 @pytest.fixture

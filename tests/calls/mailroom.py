@@ -104,7 +104,7 @@ async def mailroom(
             if account is not None:
                 await run_in_tenant(desk.tenant.id, _set_keys, account, _keys(carrier, cloud))
             await run_in_tenant(desk.tenant.id, _give_number, carrier, desk, account)
-            monkeypatch.setattr(dispatch, "api_url", lambda _carrier: cloud.url)
+            monkeypatch.setattr(dispatch, "api_url", lambda _carrier, **_whose: cloud.url)
             yield Mailroom(carrier, cloud, desk, url, bearer)
 
 

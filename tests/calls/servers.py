@@ -19,7 +19,7 @@ import pytest
 from django.conf import settings as project
 from django.db import connections
 
-from calls.carrier_auth import twilio_auth_token
+from calls.carrier_auth import installation_keys
 from calls.models import Utterance
 from tenants.db import run_in_tenant
 from tests.calls.waiting import until
@@ -78,7 +78,11 @@ def servers(folder: Path) -> Iterator[Start]:
             )  # fmt: skip
         started.append(process)
         httpx.get(f"{address}/healthz", timeout=60).raise_for_status()
-        return Server(process, Account(auth_token=twilio_auth_token(), server=address), log)
+        return Server(
+            process,
+            Account(auth_token=installation_keys("twilio")["auth_token"], server=address),
+            log,
+        )
 
     try:
         yield start

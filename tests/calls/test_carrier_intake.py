@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calls import carrier_webhooks, outbox, tasks
-from calls.carrier_auth import installation_keys
+from calls.carrier_auth import api_url, installation_keys
 from calls.models import Call, CarrierEvent, Command, Leg, StrayEvent
 from calls.providers.carriers.carrier import Webhook
 from calls.providers.carriers.registry import carrier
@@ -363,3 +363,14 @@ def test_simulated_account_is_the_installations_where_it_has_none(settings):
     settings.TELNYX_API_KEY, settings.TELNYX_PUBLIC_KEY = "KEY1", "key"
     settings.TELNYX_CONNECTION_ID = "77"
     assert installation_keys("telnyx")["api_key"] == "KEY1"
+
+
+@pytest.mark.parametrize(("name", "field"), [("telnyx", "API_KEY"), ("twilio", "AUTH_TOKEN")])
+def test_only_the_installation_without_an_account_asks_a_simulated_carrier(settings, name, field):
+    """A tenant's account is a real one, and invented keys are sent to nobody else."""
+    assert api_url(name, installation=True).startswith("http://127.0.0.1:")
+    assert api_url(name, installation=False) == ""
+    setattr(settings, f"{name}_{field}".upper(), "a" * 32)
+    assert api_url(name, installation=True) == ""
+    setattr(settings, f"{name.upper()}_BASE_URL", "https://carrier.example")
+    assert api_url(name, installation=False) == "https://carrier.example"

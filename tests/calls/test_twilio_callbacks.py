@@ -9,7 +9,7 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
-from calls.carrier_auth import twilio_auth_token
+from calls.carrier_auth import installation_keys
 from calls.models import (
     Call,
     CarrierAccount,
@@ -40,7 +40,11 @@ async def post_signed(async_client, settings, quiet, prepared):
     settings.PUBLIC_BASE_URL = BASE
 
     async def post(path, form, token=""):
-        signature = sign(url=BASE + path, params=form, auth_token=token or twilio_auth_token())
+        signature = sign(
+            url=BASE + path,
+            params=form,
+            auth_token=token or installation_keys("twilio")["auth_token"],
+        )
         return await async_client.post(path, form, headers={"X-Twilio-Signature": signature})
 
     yield post

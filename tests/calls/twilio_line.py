@@ -83,5 +83,5 @@ async def twilio_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
     token = installation_keys("twilio")["auth_token"]
     async with application_on_a_port(settings) as url:
         async with RudeCloud(url, token=token).running() as cloud:
-            monkeypatch.setattr(dispatch, "api_url", lambda _carrier: cloud.url)
+            monkeypatch.setattr(dispatch, "api_url", lambda _carrier, **_whose: cloud.url)
             yield Twilio(cloud, desk)

@@ -22,7 +22,7 @@ from django.core.management.base import (
 )
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from calls.carrier_auth import twilio_auth_token
+from calls.carrier_auth import installation_keys
 from calls.models import Utterance
 from calls.providers.carriers.telnyx import simulated
 from calls.providers.registry import Credentials, first_recogniser
@@ -331,7 +331,7 @@ async def by_twilio(
 ) -> tuple[TwilioStream, dict[str, str]]:
     """Ring the webhook and open the media stream that its TwiML names; tell of the call's end."""
     account = Account(
-        twilio_auth_token(),
+        installation_keys("twilio")["auth_token"],
         server,
         settings.PUBLIC_BASE_URL,
         settings.TWILIO_ACCOUNT_SID or "AC" + "0" * 32,

@@ -63,6 +63,14 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Simulated:
+    """The account of a machine that has none: `keys` follow from the installation's secret."""
+
+    api_url: str
+    keys: Callable[[str], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Carrier:
     """One carrier.
 
@@ -78,7 +86,8 @@ class Carrier:
     others get commands. Without `tells_of_answers` a leg may have been answered and nobody told
     us. One that `decides_hand_overs` answers such a command when the person has taken the caller,
     or has not. For `remembers_commands` from its first sending, a command that is sent again
-    under the same id is done once.
+    under the same id is done once. Where there is a `simulated` one, the installation itself has
+    an account, too.
     """
 
     name: str
@@ -99,3 +108,4 @@ class Carrier:
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
     repeats: frozenset[MessageKind] = frozenset()
+    simulated: Simulated | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
-from calls.providers.carriers.carrier import Carrier, NotAuthentic, Site, Webhook
+from calls.providers.carriers.carrier import Carrier, NotAuthentic, Simulated, Site, Webhook
 from calls.providers.carriers.signals import Event, MalformedEvent
-from calls.providers.carriers.twilio import events, signature, transfer
+from calls.providers.carriers.twilio import events, signature, simulated, transfer
 from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 
@@ -51,6 +51,7 @@ CARRIER = Carrier(
     event=_event,
     signals=events.signals,
     steps=transfer.steps,
+    simulated=Simulated(simulated.API_URL, simulated.keys),
     asks_who_answers=True,
     asks_what_next=True,
     tells_of_answers=False,  # of incoming calls only if the number is set up so
