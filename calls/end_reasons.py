@@ -24,7 +24,6 @@ END_REASONS = {
     "refused": _("refused"),
     "refused_busy": _("refused: no line was free"),
     "refused_no_agent": _("refused: no agent was there"),
-    "closed": _("outside the opening hours"),
     "outside_hours": _("it was not the time of day to call"),
     "do_not_call": _("the number is on the do-not-call list"),
     "invalid_number": _("the number cannot be called"),

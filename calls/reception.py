@@ -124,7 +124,6 @@ def number_of(ring: Ring) -> Number:
 REFUSAL_LINES: Mapping[str, dict[str, str]] = {
     EndReason.REFUSED_BUSY: spoken.BUSY,
     EndReason.REFUSED_NO_AGENT: spoken.NOBODY_THERE,
-    EndReason.CLOSED: spoken.NOBODY_THERE,
 }
 
 

@@ -67,7 +67,6 @@ _ENDS: dict[str, dict[str, str]] = {
         EndReason.REFUSED: "rechazada",
         EndReason.REFUSED_BUSY: "rechazada, no había línea libre",
         EndReason.REFUSED_NO_AGENT: "rechazada, no había agente",
-        EndReason.CLOSED: "fuera del horario de atención",
         EndReason.OUTSIDE_HOURS: "fuera del horario para llamar",
         EndReason.DO_NOT_CALL: "el número está en la lista de no llamar",
         EndReason.INVALID_NUMBER: "a ese número no se puede llamar",

@@ -156,9 +156,9 @@ def _sweep_carriers_of(tenant_id: int) -> int:
         except Exception:  # one leg's defect must not keep the others waiting
             log.exception("%s: what was told of %s cannot be applied", carrier_name, leg)
     with tenant_transaction(tenant_id):
+        orders = commands_waiting(now=now)
         silent = lines_sweep(now=now)
         recordings_overdue(now=now)
-        orders = commands_waiting(now=now)
     for command_id in orders:
         outbox.post(tenant_id, command_id)
     return len(legs) + silent + len(orders)

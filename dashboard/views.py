@@ -40,6 +40,13 @@ def home(request: TenantRequest) -> HttpResponse:
 
 
 @require_safe
+@member_required(Permission.CALLS_VIEW)
+def latest_calls(request: TenantRequest) -> HttpResponse:
+    """The call log alone, as the first page fetches it every moment."""
+    return render(request, "dashboard/_latest_calls.html", {"calls": recent_calls()[:LATEST]})
+
+
+@require_safe
 @member_required(Permission.AGENTS_TEST)
 def test_call(request: TenantRequest) -> HttpResponse:
     """Talk to an agent in the browser; `?agent=` chooses which."""

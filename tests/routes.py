@@ -156,6 +156,7 @@ ROUTES: dict[str, Route] = {
     # The portal: sessions only, so a key is nobody there.
     "": Route((302, 200, 200, 200, 302)),
     "test-call/": Route((302, 200, 200, 200, 302)),
+    "calls/latest/": Route((302, 200, 200, 200, 302)),
     "calls/<uuid:public_id>/": Route((302, 200, 200, 404, 302), path=_call),
     "accounts/tenant/": Route(
         (302, 404, 404, 404, 302), method="POST", data={"tenant": str(uuid.UUID(int=0))}

@@ -34,7 +34,7 @@ from calls.services.carrier_events import (
 from calls.services.carrier_recordings import recording_expect, recording_failed
 from calls.services.commands import command_give
 from calls.services.intake import REFUSALS, Ring, call_announce
-from calls.services.legs import caller_take_back, leg_follow, leg_open
+from calls.services.legs import caller_take_back, leg_follow, leg_not_awaited, leg_open
 from calls.services.parting import VOICEMAIL, leaves_messages, leg_say
 
 
@@ -62,6 +62,7 @@ def leg_apply(*, carrier_name: str, leg: str, accepting: bool = True) -> Taken:
     if row is None:
         return _without_leg(fresh, signals)
     leg_follow(leg=row, signals=[signal for signal in signals if signal.leg == leg])
+    leg_not_awaited(leg=row)
     for event in fresh:
         for signal in said[event.pk]:
             _react(row, signal)

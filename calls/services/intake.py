@@ -44,7 +44,7 @@ class Ring:
 
 
 # Calls that ended before anybody took them, because of us.
-REFUSALS = frozenset({EndReason.REFUSED_BUSY, EndReason.REFUSED_NO_AGENT, EndReason.CLOSED})
+REFUSALS = frozenset({EndReason.REFUSED_BUSY, EndReason.REFUSED_NO_AGENT})
 
 
 def call_announce(*, number: Number, ring: Ring, accepting: bool) -> Call:

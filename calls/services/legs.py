@@ -65,10 +65,14 @@ def leg_placed(*, leg_id: int, carrier_id: str) -> None:
     """The carrier has taken our order to dial: from now on leg and call have its name."""
     now = timezone.now()
     placed = Leg.objects.filter(pk=leg_id, carrier_id="")
-    if placed.update(carrier_id=carrier_id[:200], updated_at=now):
-        Call.objects.filter(legs=leg_id, carrier_id="").update(
-            carrier_id=carrier_id[:200], updated_at=now
-        )
+    if not placed.update(carrier_id=carrier_id[:200], updated_at=now):
+        return
+    Call.objects.filter(legs=leg_id, carrier_id="").update(
+        carrier_id=carrier_id[:200], updated_at=now
+    )
+    given_up = Leg.objects.filter(pk=leg_id, state=Leg.State.ENDED)
+    if given_up.update(state=Leg.State.DIALLING, ended_at=None, cause="", updated_at=now):
+        leg_not_awaited(leg=Leg.objects.select_related("call").get(pk=leg_id))
 
 
 def leg_never_dialled(*, leg: Leg, at: datetime) -> bool:
@@ -84,11 +88,37 @@ def leg_never_dialled(*, leg: Leg, at: datetime) -> bool:
     return bool(taken_back)
 
 
-def _never_was(leg: Leg, cause: EndCause, at: datetime) -> None:
+def leg_give_up(*, leg: Leg, at: datetime) -> bool:
+    """End a call of which nobody knows whether it was placed; False if its carrier knows it.
+
+    What is heard of it after all is hung up (`leg_not_awaited`).
+    """
+    given_up = _never_was(leg, EndCause.FAILED, at)
+    if given_up:
+        call_close(call_id=leg.call_id, closing=Closing(EndReason.FAILED, at))
+    return given_up
+
+
+def leg_not_awaited(*, leg: Leg) -> None:
+    """Hang up a leg that we dial for a call that is over and was never talked on.
+
+    Its order was given up, and was carried out all the same: nobody is there to talk.
+    """
+    ours = leg.role == Leg.Role.CUSTOMER and leg.direction == Direction.OUTBOUND
+    for_nobody = leg.call.state == State.ENDED and not leg.call.streams
+    if not (ours and for_nobody) or leg.state == Leg.State.ENDED:
+        return
+    hang_ups = leg.commands.filter(kind=Command.Kind.HANG_UP)
+    if not hang_ups.exclude(state=Command.State.FAILED).exists():
+        command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="given up before")
+
+
+def _never_was(leg: Leg, cause: EndCause, at: datetime) -> bool:
     """A leg that the carrier knows nothing of is over: there is nothing to hang up."""
-    Leg.objects.filter(pk=leg.pk, carrier_id="").update(
+    ended = Leg.objects.filter(pk=leg.pk, carrier_id="").update(
         state=Leg.State.ENDED, ended_at=at, cause=cause, updated_at=at
     )
+    return bool(ended)
 
 
 def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:

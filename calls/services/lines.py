@@ -11,10 +11,13 @@ from calls.providers.carriers.signals import EndCause
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
+from calls.services.legs import leg_give_up
 from calls.services.orders import DECIDED_BY
 from calls.services.parting import CUT_OFF, customer_leg, leg_say
 from calls.voice.end_reasons import EndReason
 
+# An order to call somebody that was not answered is good for so long without a sign of the leg.
+PLACED_BY = timedelta(seconds=10)
 # So long a line may be silent before it is ended with an apology.
 SILENT_AFTER = timedelta(seconds=10)
 # So long after a hand-over was ordered, somebody has to be on their way.
@@ -27,6 +30,7 @@ NO_WORD_AFTER = timedelta(minutes=2)
 
 def lines_sweep(*, now: datetime) -> int:
     """End the current tenant's calls and legs that are open without sound; how many."""
+    unplaced = [leg for leg in _unplaced_legs(now) if leg_give_up(leg=leg, at=now)]
     deaf = _deaf_calls(now)
     for call_id in deaf:
         call_close(call_id=call_id, closing=Closing(EndReason.MEDIA_LOST, now))
@@ -35,7 +39,20 @@ def lines_sweep(*, now: datetime) -> int:
     for leg in forgotten:
         _end_forgotten(leg)
     _presume_over(now)
-    return len(deaf) + len(forgotten)
+    return len(unplaced) + len(deaf) + len(forgotten)
+
+
+def _unplaced_legs(now: datetime) -> list[Leg]:
+    """Nobody knows whether they were dialled, and the carrier has told nothing of them."""
+    legs = Leg.objects.select_related("call").filter(
+        carrier_id="",
+        role=Leg.Role.CUSTOMER,
+        call__state=State.RINGING,
+        commands__kind=Command.Kind.PLACE,
+        commands__state=Command.State.UNKNOWN,
+        commands__sent_at__lt=now - PLACED_BY,
+    )
+    return list(legs[:500])
 
 
 def _deaf_calls(now: datetime) -> list[int]:

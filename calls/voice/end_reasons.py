@@ -31,7 +31,6 @@ class EndReason(StrEnum):
     REFUSED = "refused"
     REFUSED_BUSY = "refused_busy"  # no line of ours was free, or we were shutting down
     REFUSED_NO_AGENT = "refused_no_agent"  # switched off, or nothing is published
-    CLOSED = "closed"  # outside the opening hours
     OUTSIDE_HOURS = "outside_hours"  # we may not call at that time of the called one's day
     DO_NOT_CALL = "do_not_call"
     INVALID_NUMBER = "invalid_number"  # nobody knows what time it is there

@@ -68,6 +68,7 @@ def make_call(version: AgentVersion, turns: int = 2, **fields: object) -> Call:
 
 PAGES = {
     "dashboard:home": {Role.OWNER, Role.MANAGER, Role.STAFF, Role.ANALYST},
+    "dashboard:latest_calls": {Role.OWNER, Role.MANAGER, Role.STAFF, Role.ANALYST},
     "dashboard:test_call": {Role.OWNER, Role.MANAGER, Role.STAFF},
 }
 
@@ -138,6 +139,22 @@ def test_home_costs_the_same_with_one_call_and_with_twenty(
             for _call in range(6):
                 make_call(version)
     assert queries_of(client, reverse("dashboard:home")) == few <= 15
+
+
+def test_the_call_log_shows_a_call_that_never_began_with_its_reason(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    """The first page fetches this part of itself again and again."""
+    client, address = login(staff), reverse("dashboard:latest_calls")
+    assert b"No calls yet" in client.get(address).content
+    with tenant_transaction(tenant.pk):
+        call = make_call(
+            make_version(), turns=0, state="ended", end_reason="busy", ended_at=timezone.now()
+        )
+    log = client.get(address).content.decode()
+    assert str(call.public_id) in log and "<td>busy</td>" in log
+    assert f'data-from="{address}"' in client.get(reverse("dashboard:home")).content.decode()
+    assert queries_of(client, address) <= 12
 
 
 def test_a_call_costs_the_same_with_two_turns_and_with_fifty(

@@ -62,6 +62,14 @@ def test_a_visitor_changes_the_language_and_stays_where_they_are(open_page: Open
     expect(page.locator("h1")).to_have_text("Test call")
 
 
+def test_a_new_call_is_shown_without_a_reload_within_two_seconds(open_page: OpenPage) -> None:
+    page = open_page("/")
+    expect(page.locator("#latest-calls")).to_be_visible()
+    newer = """<section id="latest-calls" data-changes="yes"><p>A call just now</p></section>"""
+    page.route("**/calls/latest/", lambda route: route.fulfill(body=newer))
+    expect(page.get_by_text("A call just now")).to_be_visible(timeout=2000)
+
+
 def test_the_operator_opens_every_page_of_the_back_office(open_page: OpenPage, site: Site) -> None:
     page = _office(open_page, "es")
     expect(page.get_by_role("heading", name="Llamadas", exact=True).first).to_be_visible()
