@@ -122,7 +122,9 @@ async def test_field_that_comes_more_than_once_is_signed_with_all_its_values(
         form.urlencode(),
         content_type="application/x-www-form-urlencoded",
         headers={
-            "X-Twilio-Signature": sign(url=BASE + path, params=form, auth_token=twilio_auth_token())
+            "X-Twilio-Signature": sign(
+                url=BASE + path, params=form, auth_token=installation_keys("twilio")["auth_token"]
+            )
         },
     )
     assert answer.status_code == 204
