@@ -66,9 +66,18 @@ async def _closing(work: Awaitable[None]) -> None:
         await dispatch.close_all()
 
 
+def _platform_is_open() -> bool:
+    """Whether a server would take the sound of a call; nobody is called into silence."""
+    from calls.presence import anybody_accepts  # as much as a server: only for who needs it
+
+    return asyncio.run(anybody_accepts())
+
+
 @shared_task  # type: ignore[untyped-decorator]
 def run_campaigns() -> None:
     """Ask for a step of every campaign that has something to do, in every tenant."""
+    if not _platform_is_open():
+        return
     for tenant_id in list(active_tenant_ids()):
         with tenant_transaction(tenant_id):
             underway = campaigns_underway()
@@ -85,6 +94,8 @@ def run_campaign(_tenant_id: int, campaign_id: int) -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def run_call_backs() -> None:
     """Ask for a step of every call-back that is due or whose call has ended, in every tenant."""
+    if not _platform_is_open():
+        return
     now = timezone.now()
     for tenant_id in list(active_tenant_ids()):
         with tenant_transaction(tenant_id):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from calls.models import Call, TakenMessage
+from calls.models import Call, Leg, TakenMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,11 @@ class KnownCaller:
 
 def caller_of(number: str) -> KnownCaller | None:
     """Whoever called from this E.164 number, or was called at it; None if nobody was."""
+    dialled = Exists(Leg.objects.filter(call=OuterRef("pk")))  # and not refused
     latest: Call | None = (
-        Call.objects.filter(Q(from_number=number) | Q(to_number=number, direction="outbound"))
+        Call.objects.filter(
+            Q(from_number=number) | Q(dialled, to_number=number, direction="outbound")
+        )
         .order_by("-started_at", "-id")
         .first()
     )

@@ -353,6 +353,10 @@ def test_every_tenants_due_ones_are_asked_for_and_nobody_elses(line, other_desk,
     asked: list[Any] = []
     monkeypatch.setattr(tasks.run_call_back, "delay", lambda *ids: asked.append(ids))
     monkeypatch.setattr(tasks.timezone, "now", lambda: NOON)
+    monkeypatch.setattr(tasks, "_platform_is_open", lambda: False)
+    tasks.run_call_backs()
+    assert asked == []
+    monkeypatch.setattr(tasks, "_platform_is_open", lambda: True)
     tasks.run_call_backs()
     assert asked == [(line.tenant.id, call_back.pk)]
 

@@ -380,5 +380,9 @@ def test_every_tenants_campaigns_are_asked_for_and_nobody_elses(
         assert campaign_step(campaign_id=campaign.pk) == []
     asked: list[Any] = []
     monkeypatch.setattr(tasks.run_campaign, "delay", lambda *ids: asked.append(ids))
+    monkeypatch.setattr(tasks, "_platform_is_open", lambda: False)
+    tasks.run_campaigns()
+    assert asked == []
+    monkeypatch.setattr(tasks, "_platform_is_open", lambda: True)
     tasks.run_campaigns()
     assert asked == [(line.tenant.id, campaign.pk)]

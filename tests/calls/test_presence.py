@@ -6,6 +6,7 @@ import asyncio
 import signal
 import uuid
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -18,7 +19,13 @@ from agents.brain.llm.fallback import Track
 from calls import webhooks
 from calls.live import LiveCalls
 from calls.models import Call
-from calls.presence import EXPIRY_SECONDS, HEARTBEAT_SECONDS, Presence, RedisBoard
+from calls.presence import (
+    EXPIRY_SECONDS,
+    HEARTBEAT_SECONDS,
+    Presence,
+    RedisBoard,
+    anybody_accepts,
+)
 from calls.providers import health
 from tenants.db import run_in_tenant
 from tests.calls.waiting import until
@@ -44,6 +51,9 @@ class Clock:
 
 class Unplugged:
     """A board whose Redis is away."""
+
+    async def read(self) -> Any:
+        raise RedisGone("connection refused")
 
     async def publish(self, status) -> None:
         raise RedisGone("connection refused")
@@ -347,3 +357,13 @@ async def test_health_says_when_the_other_processes_cannot_be_asked(async_client
     found = (await async_client.get("/health")).json()
     assert found["processes_known"] is False
     assert found["accepting_calls"] is True
+
+
+async def test_a_worker_asks_the_board_whether_anybody_takes_calls(board):
+    assert await anybody_accepts(_sharing(board))  # it knows of nobody
+    full, free = process(board, limit=0), process(board)
+    await board.publish(full.status())
+    assert not await anybody_accepts(_sharing(board))
+    await board.publish(free.status())
+    assert await anybody_accepts(_sharing(board))
+    assert await anybody_accepts(Unplugged())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import time
 
 import pytest
+from django.urls import reverse
 
 from agents.models import Agent
 from calls.models import Call, DoNotCall, Leg, Number, OutboundSettings
+from calls.selectors.callers import caller_of
 from tenants.db import tenant_transaction
 from tenants.models import AuditEntry
 from tests.calls.asking import CALLS, NOON, NOWHERE, SOMEBODY, SOMEBODY_ELSE, count
@@ -84,6 +86,33 @@ def test_a_refused_call_is_shown_by_the_api(ask, line, client, make_api_key):
     found = client.get(f"{CALLS}{told['call']}/", headers=bearer).json()
     assert (found["state"], found["end_reason"]) == ("ended", "do_not_call")
     assert (found["direction"], found["context"]) == ("outbound", {"name": "Ana"})
+
+
+def test_whom_we_never_called_is_nobody_that_we_know(ask, line):
+    with tenant_transaction(line.tenant.id):
+        forbid(SOMEBODY)
+    ask()
+    with tenant_transaction(line.tenant.id):
+        assert caller_of(SOMEBODY) is None
+        DoNotCall.objects.all().delete()
+    placed = ask().json()
+    with tenant_transaction(line.tenant.id):
+        found = caller_of(SOMEBODY)
+        assert found is not None
+        assert str(found.latest.public_id) == placed["id"]
+
+
+def test_a_call_that_no_number_could_place_has_its_page(ask, line, login, owner, office):
+    with tenant_transaction(line.tenant.id):
+        give_the_numbers_to_another("")
+    told = ask().json()
+    with tenant_transaction(line.tenant.id):
+        call = Call.objects.get(public_id=told["call"])
+    page = office.get(reverse("admin:calls_call_change", args=[call.pk])).content.decode()
+    assert "there was no number to call from" in page
+    client = login(owner)
+    for address in (reverse("dashboard:home"), reverse("dashboard:call", args=[call.public_id])):
+        assert client.get(address).status_code == 200
 
 
 def test_a_key_that_found_all_lines_busy_is_good_for_another_try(ask, line):
