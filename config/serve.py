@@ -83,7 +83,7 @@ def serve_daphne(options: argparse.Namespace) -> None:
         application_close_timeout=CLOSE_SECONDS,
         server_name="andrea",
     )
-    drain = Drain(lambda: reactor.callFromThread(server.stop))  # type: ignore[attr-defined]
+    drain = Drain(lambda: reactor.callFromThread(server.stop))
     for sign in (signal.SIGTERM, signal.SIGINT):
         twisted_loop.add_signal_handler(sign, drain.begin, sign)
     twisted_loop.call_soon(open_for_calls)
