@@ -83,7 +83,11 @@ class AgentAdmin(TenantModelAdmin):
         obj.pk, obj.tenant_id, obj.public_id = made.pk, made.tenant_id, made.public_id
         obj._state.adding = False
 
-    @action(description=_("Edit the draft"), icon="edit_note")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Edit the draft"),
+        icon="edit_note",
+        permissions=["agents.change_agentversion"],
+    )
     def open_draft(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the draft, which is made if there is none."""
         agent = self.get_object(request, object_id)

@@ -213,22 +213,38 @@ class AgentVersionAdmin(TenantModelAdmin):
 
     # --- profiles -------------------------------------------------------------------------
 
-    @action(description=gettext_lazy("Browser profile"), icon="language")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Browser profile"),
+        icon="language",
+        permissions=["agents.view_agentversion"],
+    )
     def edit_browser(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Settings for calls from a web page."""
         return self._edit_profile(request, object_id, "browser")
 
-    @action(description=gettext_lazy("Twilio profile"), icon="call")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Twilio profile"),
+        icon="call",
+        permissions=["agents.view_agentversion"],
+    )
     def edit_twilio(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Settings for calls over Twilio."""
         return self._edit_profile(request, object_id, "twilio")
 
-    @action(description=gettext_lazy("Telnyx profile"), icon="call")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Telnyx profile"),
+        icon="call",
+        permissions=["agents.view_agentversion"],
+    )
     def edit_telnyx(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Settings for calls over Telnyx."""
         return self._edit_profile(request, object_id, "telnyx")
 
-    @action(description=gettext_lazy("3CX profile"), icon="call")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("3CX profile"),
+        icon="call",
+        permissions=["agents.view_agentversion"],
+    )
     def edit_threecx(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Settings for calls over a 3CX."""
         return self._edit_profile(request, object_id, "threecx")
@@ -236,8 +252,9 @@ class AgentVersionAdmin(TenantModelAdmin):
     def _edit_profile(self, request: HttpRequest, object_id: str, channel: Channel) -> HttpResponse:
         version = self._version(request, object_id)
         stored = version.profile(channel).model_dump(mode="json")
-        sent = request.POST if request.method == "POST" and version.is_draft else None
-        form = ProfileForm(sent, stored=stored, editable=version.is_draft, channel=channel)
+        editable = self.has_change_permission(request, version)
+        sent = request.POST if request.method == "POST" and editable else None
+        form = ProfileForm(sent, stored=stored, editable=editable, channel=channel)
         if form.is_valid():
             self._save_profile(request, version, channel, form)
             if "_continue" in request.POST:
@@ -287,7 +304,11 @@ class AgentVersionAdmin(TenantModelAdmin):
 
     # --- knowledge ------------------------------------------------------------------------
 
-    @action(description=gettext_lazy("Import knowledge"), icon="upload_file")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Import knowledge"),
+        icon="upload_file",
+        permissions=["agents.change_agentversion"],
+    )
     def import_knowledge(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Bring a file's questions and answers into a draft, all of them or none."""
         version = self._version(request, object_id)
@@ -311,20 +332,32 @@ class AgentVersionAdmin(TenantModelAdmin):
 
     # --- publishing -----------------------------------------------------------------------
 
-    @action(description=gettext_lazy("Differences"), icon="difference")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Differences"),
+        icon="difference",
+        permissions=["agents.view_agentversion"],
+    )
     def show_diff(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What differs from the version that takes calls now."""
         version = self._version(request, object_id)
         return self._confirm_page(request, version, _("Differences"), button=None)
 
-    @action(description=gettext_lazy("Publish"), icon="publish")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Publish"),
+        icon="publish",
+        permissions=["agents.change_agentversion"],
+    )
     def publish(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what will change, then let the draft take calls."""
         return self._confirmed(
             request, object_id, _("Publish"), version_publish, _("Version %(number)d takes calls.")
         )
 
-    @action(description=gettext_lazy("Roll back to this"), icon="history")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Roll back to this"),
+        icon="history",
+        permissions=["agents.change_agentversion"],
+    )
     def roll_back(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what will change, then let a retired version take calls again."""
         return self._confirmed(

@@ -198,7 +198,7 @@ class CarrierAccountAdmin(TenantModelAdmin):
         if obj.checked_at is None:
             account_check_on_commit(obj)
 
-    @admin.action(description=gettext_lazy("Check the connection"))
+    @admin.action(description=gettext_lazy("Check the connection"), permissions=["change"])
     def check_connection(self, request: HttpRequest, queryset: QuerySet[CarrierAccount]) -> None:
         """Ask the carriers who we are there."""
         accounts = list(queryset)

@@ -101,7 +101,11 @@ class CampaignAdmin(TenantModelAdmin):
         actions = super().get_actions_detail(request, object_id)
         return [each for each in actions if each.path not in hidden]
 
-    @action(description=gettext_lazy("Watch"), icon="monitoring")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Watch"),
+        icon="monitoring",
+        permissions=["calls.view_campaign"],
+    )
     def watch(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """How it is going at this moment; the page keeps itself up to date."""
         campaign = self._campaign(request, object_id)
@@ -117,7 +121,11 @@ class CampaignAdmin(TenantModelAdmin):
             page["Refresh"] = str(REFRESH_SECONDS)
         return page
 
-    @action(description=gettext_lazy("Audience from a file"), icon="upload_file")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Audience from a file"),
+        icon="upload_file",
+        permissions=["calls.change_campaign"],
+    )
     def fill(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take a CSV file's people in as the audience, all of them or none."""
         campaign = self._campaign(request, object_id)
@@ -144,13 +152,21 @@ class CampaignAdmin(TenantModelAdmin):
         messages.success(request, _("The audience has %(count)d people.") % {"count": count})
         return True
 
-    @action(description=gettext_lazy("Start"), icon="play_arrow")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Start"),
+        icon="play_arrow",
+        permissions=["calls.change_campaign"],
+    )
     def start(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask on GET; call on POST."""
         question = _("People will be called from now on, within the calling hours.")
         return self._confirmed(request, object_id, _("Start"), question, campaign_start)
 
-    @action(description=gettext_lazy("Stop now"), icon="stop")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Stop now"),
+        icon="stop",
+        permissions=["calls.change_campaign"],
+    )
     def stop(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask on GET; stop on POST."""
         question = _("Calls that ring are hung up; conversations go on to their end.")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -42,6 +43,11 @@ class NoteAdmin(ReadOnly, TenantModelAdmin):
 
     list_select_related = ("call", "call__agent")
 
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """What was said stays as it is; whoever may change notes may deal with them."""
+        name = get_permission_codename("change", self.opts)
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{name}"))
+
     @display(description=_("call"))  # type: ignore[untyped-decorator]
     def call_link(self, note: Any) -> str:
         """To the call in which it was said."""
@@ -74,7 +80,7 @@ class TakenMessageAdmin(NoteAdmin):
     date_hierarchy = "created_at"
     actions = ("mark_handled",)
 
-    @admin.action(description=_("Mark as dealt with"), permissions=["view"])
+    @admin.action(description=_("Mark as dealt with"), permissions=["settle"])
     def mark_handled(self, request: HttpRequest, chosen: QuerySet[TakenMessage]) -> None:
         """Somebody has read them and done what there was to do."""
         actor: Any = request.user
@@ -97,12 +103,12 @@ class CallBackAdmin(NoteAdmin):
         """By the clock that it was agreed on."""
         return f"{call_back.local_due_at:%Y-%m-%d %H:%M}"
 
-    @admin.action(description=_("Mark as called back"), permissions=["view"])
+    @admin.action(description=_("Mark as called back"), permissions=["settle"])
     def mark_done(self, request: HttpRequest, chosen: QuerySet[CallBack]) -> None:
         """They were called again."""
         self._settle_as(request, chosen, CallBack.State.DONE)
 
-    @admin.action(description=_("Cancel these call-backs"), permissions=["view"])
+    @admin.action(description=_("Cancel these call-backs"), permissions=["settle"])
     def cancel(self, request: HttpRequest, chosen: QuerySet[CallBack]) -> None:
         """They need not be called again."""
         self._settle_as(request, chosen, CallBack.State.CANCELLED)

@@ -37,7 +37,12 @@ class DoNotCallAdmin(TenantModelAdmin):
             obj.added_by = audit.label_of(cast(Any, request.user))
         super().save_model(request, obj, form, change)
 
-    @action(description=gettext_lazy("Import numbers"), icon="upload_file", url_path="import")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Import numbers"),
+        icon="upload_file",
+        url_path="import",
+        permissions=["calls.add_donotcall"],
+    )
     def import_numbers(self, request: HttpRequest) -> HttpResponse:
         """Bring a file's numbers into the list, all of them or none."""
         listed = reverse("admin:calls_donotcall_changelist")

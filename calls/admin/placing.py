@@ -46,7 +46,12 @@ class PlaceCallForm(forms.Form):
 class PlacesCalls(ModelAdmin):  # type: ignore[misc]
     """Mixin: the list of calls has a button that places one."""
 
-    @action(description=gettext_lazy("Place a call"), icon="add_call", url_path="place-call")  # type: ignore[untyped-decorator]
+    @action(  # type: ignore[untyped-decorator]
+        description=gettext_lazy("Place a call"),
+        icon="add_call",
+        url_path="place-call",
+        permissions=["calls.add_call"],
+    )
     def place_call(self, request: HttpRequest) -> HttpResponse:
         """Ask for the number and the agent on GET; call on POST."""
         listed = reverse("admin:calls_call_changelist")

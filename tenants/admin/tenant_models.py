@@ -88,7 +88,7 @@ class ApiKeyAdmin(TenantModelAdmin):
         add_never_cache_headers(response)
         return response
 
-    @admin.action(description=_("Revoke the selected keys"))
+    @admin.action(description=_("Revoke the selected keys"), permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: models.QuerySet[ApiKey]) -> None:
         """Make keys useless at once and for good."""
         keys = list(queryset.filter(revoked_at=None))

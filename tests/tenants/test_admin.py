@@ -54,6 +54,29 @@ def test_every_tenant_model_in_the_back_office_is_guarded():
     assert unguarded == []
 
 
+def actions_of(model_admin):
+    """The addresses of a page's own buttons."""
+    opts, names = model_admin.opts, model_admin._extract_action_names
+    for name in names(model_admin.actions_list):
+        yield reverse(f"admin:{opts.app_label}_{opts.model_name}_{name}")
+    for name in names([*model_admin.actions_detail, *model_admin.actions_row]):
+        yield reverse(f"admin:{opts.app_label}_{opts.model_name}_{name}", args=[1])
+
+
+def test_an_operator_without_rights_has_none_of_the_buttons_either(client, tenant):
+    log_in(client, User.objects.create_user("junior@andrea.example", PASSWORD, is_staff=True))
+    assert client.post("/admin/tenant/", {"tenant": tenant.public_id}).status_code == 302
+    guarded = [admin.site.get_model_admin(model) for model in REGISTERED]
+    addresses = [address for each in guarded for address in actions_of(each)]
+    assert reverse("admin:calls_call_place_call") in addresses
+    for address in addresses:
+        assert (client.get(address).status_code, address) == (403, address)
+        assert (client.post(address).status_code, address) == (403, address)
+    for each in guarded:
+        for name in each.actions:
+            assert getattr(each, name).allowed_permissions, f"{each}: {name}"
+
+
 def test_the_header_offers_every_tenant(office, tenant, other_tenant):
     page = office.get("/admin/").content.decode()
     for each in (tenant, other_tenant):
