@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
@@ -9,6 +10,9 @@ from django.utils.translation import gettext
 from phonenumbers import timezone as number_zones
 
 from agents.premium import is_premium
+
+_SHORTEST = 6  # digits; less is an extension
+_E164 = phonenumbers.PhoneNumberFormat.E164
 
 
 class NotANumber(ValueError):
@@ -38,7 +42,47 @@ def e164(text: str, *, strict: bool = False) -> str:
             gettext("%(number)s is a premium-rate number: those are neither called nor written to.")
             % {"number": _shown(text)}
         )
-    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    return str(phonenumbers.format_number(parsed, _E164))
+
+
+def readings(text: str, country: str = "") -> list[str]:
+    """The E.164 numbers that a telephone system may mean, which writes them as it likes.
+
+    With `+` or `00`, as they are dialled in its `country` (`MX`), or without anything before the
+    country code; the likeliest is first. There is none for an extension, or a withheld number.
+    """
+    digits = re.sub(r"[^0-9]", "", text)
+    if len(digits) < _SHORTEST:
+        return []
+    if text.lstrip().startswith("+"):
+        return _possible(digits)
+    if digits.startswith("00"):
+        return _possible(digits[2:])
+    at_home, abroad = _dialled_in(country, digits), _possible(digits)
+    needs_zero = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True) == "0"
+    abroad_first = needs_zero and not digits.startswith("0")
+    return [*abroad, *at_home] if abroad_first else [*at_home, *abroad]
+
+
+def _possible(digits: str) -> list[str]:
+    try:
+        return [e164(f"+{digits}")]
+    except NotANumber:
+        return []
+
+
+def _dialled_in(country: str, digits: str) -> list[str]:
+    try:
+        parsed = phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException:
+        return []
+    valid = phonenumbers.is_valid_number_for_region(parsed, country)
+    return [str(phonenumbers.format_number(parsed, _E164))] if valid else []
+
+
+def country_of(number: str) -> str:
+    """The country (`MX`) of an E.164 number; empty for one of no country."""
+    return str(phonenumbers.region_code_for_number(_parsed(number)) or "")
 
 
 def zones_of(number: str) -> tuple[ZoneInfo, ...]:

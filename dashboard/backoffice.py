@@ -20,6 +20,7 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
             "calls.Call": "call",
             "calls.Recording": "graphic_eq",
             "calls.Message": "sms",
+            "calls.JournalEntry": "menu_book",
             "calls.TakenMessage": "sticky_note_2",
             "calls.CallBack": "phone_callback",
             "calls.Number": "dialpad",

@@ -4,6 +4,7 @@ from calls.admin.accounts import CarrierAccountAdmin
 from calls.admin.calls import CallAdmin, RecordingAdmin, RefusedCallAdmin
 from calls.admin.campaigns import CampaignAdmin, CampaignContactAdmin
 from calls.admin.carrier_events import CarrierEventAdmin, StrayEventAdmin
+from calls.admin.journal import JournalEntryAdmin
 from calls.admin.messages import MessageAdmin
 from calls.admin.notes import CallBackAdmin, TakenMessageAdmin
 from calls.admin.outbound import DoNotCallAdmin, OutboundSettingsAdmin
@@ -17,6 +18,7 @@ __all__ = [
     "CarrierAccountAdmin",
     "CarrierEventAdmin",
     "DoNotCallAdmin",
+    "JournalEntryAdmin",
     "MessageAdmin",
     "NumberAdmin",
     "OpeningHoursAdmin",

@@ -226,10 +226,13 @@ class CarrierAccountAdmin(TenantModelAdmin):
     def extensions(self, account: CarrierAccount) -> str:
         """Who is at the PBX now, as far as whoever listens to it has seen."""
         try:
-            found = extensions_now(str(account.public_id))
+            found = extensions_now(account.carrier, str(account.public_id))
         except (RedisError, OSError):
             return _("Not known at the moment")
-        return format_html_join("\n", "{}: {}<br>", ((e.number, _how(e)) for e in found)) or "-"
+        seen = [f"{each.number}: {_how(each)}" for each in found.extensions]
+        if not found.listening:
+            seen.insert(0, _("Nobody is connected to this telephone system now; as last seen:"))
+        return format_html_join("\n", "{}<br>", ((line,) for line in seen)) or "-"
 
     @display(description=gettext_lazy("connection"))  # type: ignore[untyped-decorator]
     def result(self, account: CarrierAccount) -> str:

@@ -14,26 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from calls.admin.journal import JournalInline
 from calls.admin.placing import PlacesCalls
+from calls.admin.read_only import ReadOnly
 from calls.end_reasons import end_reason_label
-from calls.models import Call, CallEvent, JournalEntry, Recording, RefusedCall, Utterance
+from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
-
-
-class ReadOnly:
-    """Mixin: what happened is shown, and nobody can say that it was otherwise."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows come from calls alone."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Looking is allowed by `has_view_permission`."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Retention and erasure are services, with a trail of their own."""
-        return False
 
 
 class UtteranceInline(ReadOnly, TabularInline):  # type: ignore[misc]
@@ -65,17 +51,6 @@ class CallEventInline(ReadOnly, TabularInline):  # type: ignore[misc]
     fields = ("sequence", "at_ms", "name", "data")
     readonly_fields = fields
     ordering = ("sequence",)
-    extra = 0
-    tab = True
-
-
-class JournalInline(ReadOnly, TabularInline):  # type: ignore[misc]
-    """What the PBX reported of it."""
-
-    model = JournalEntry
-    fields = ("started_at", "kind", "number", "extension", "name", "queue", "ended_at")
-    readonly_fields = fields
-    ordering = ("started_at",)
     extra = 0
     tab = True
 

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 
-from calls.admin.calls import ReadOnly
 from calls.admin.files import CsvFileForm
+from calls.admin.read_only import ReadOnly
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
 from calls.models import Campaign, CampaignContact, Outcome, RetryRule
 from calls.number_files import number_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.admin import ModelAdmin
 
-from calls.admin.calls import ReadOnly
+from calls.admin.read_only import ReadOnly
 from calls.models import CarrierEvent, StrayEvent
 from tenants.admin import TenantModelAdmin
 

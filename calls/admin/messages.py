@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from calls.admin.calls import ReadOnly
+from calls.admin.read_only import ReadOnly
 from calls.models import Message, MessageFile
 from tenants.admin import TenantModelAdmin
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 
-from calls.admin.calls import ReadOnly
+from calls.admin.read_only import ReadOnly
 from calls.models import CallBack, TakenMessage
 from calls.services.notes import AlreadySettled, call_back_settle, message_settle
 from tenants.admin import TenantModelAdmin

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from calls.links import public_url
-from calls.phone_numbers import NotANumber, e164
+from calls.phone_numbers import readings
 from calls.providers.carriers.threecx.crm import (
     Contact,
     JournalEntry,
@@ -29,7 +29,7 @@ from calls.providers.carriers.threecx.crm import (
     found,
     template,
 )
-from calls.selectors.callers import KnownCaller, caller_of
+from calls.selectors.callers import KnownCaller, caller_of, home_country
 from calls.services.journal import journal_note
 from tenants.drf import TenantAPIView, actor_of
 from tenants.permissions import Permission
@@ -59,7 +59,11 @@ class TemplateView(TenantAPIView):
     def get(self, _request: Request) -> HttpResponse:
         """A CRM template with our address. The API key is typed in at the PBX."""
         try:
-            document = template(name="Andrea", base_url=settings.PUBLIC_BASE_URL + API_PATH)
+            document = template(
+                name="Andrea",
+                base_url=settings.PUBLIC_BASE_URL + API_PATH,
+                country=home_country() or "US",
+            )
         except ValueError:
             raise NoPublicAddress from None
         headers = {"Content-Disposition": 'attachment; filename="andrea-3cx.xml"'}
@@ -79,11 +83,9 @@ class LookupView(TenantAPIView):
     def get(self, request: Request) -> Response:
         """Somebody who called before, or an empty `contacts`."""
         asked = _read(Lookup, request.query_params.dict())
-        try:
-            caller = caller_of(e164(asked.number))
-        except NotANumber:  # an extension's short one, or withheld
-            caller = None
-        contact = None if caller is None else _contact(caller, asked.number)
+        numbers = readings(asked.number, home_country())
+        caller = caller_of(numbers) if numbers else None  # an extension, or withheld
+        contact = None if caller is None else _contact(caller)
         return Response(found(asked, contact), headers={"Cache-Control": "no-store"})
 
 
@@ -134,7 +136,7 @@ def _read(model: type[Model], data: Any) -> Model:
         raise ValidationError(problems) from None
 
 
-def _contact(caller: KnownCaller, number: str) -> Contact:
+def _contact(caller: KnownCaller) -> Contact:
     """The page of the latest call is theirs alone."""
     page = public_url(reverse("dashboard:call", args=[caller.latest.public_id]))
-    return Contact(id=e164(number), url=page, first=caller.name or number)
+    return Contact(id=caller.number, url=page, first=caller.name or caller.number)

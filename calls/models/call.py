@@ -204,6 +204,14 @@ class Call(TenantModel):
                 condition=~Q(state=State.ENDED),
                 name="calls_call_unfinished",
             ),
+            models.Index(
+                fields=["tenant", "from_number", "-started_at"], name="calls_call_by_caller"
+            ),
+            models.Index(
+                fields=["tenant", "to_number", "-started_at"],
+                condition=Q(direction=Direction.OUTBOUND),
+                name="calls_call_by_called",
+            ),
         ]
 
     def taken_by(self) -> AgentVersion:

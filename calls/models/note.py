@@ -46,7 +46,12 @@ class TakenMessage(TenantModel):
                 fields=["tenant", "-created_at"],
                 condition=Q(handled_at=None),
                 name="calls_message_open",
-            )
+            ),
+            models.Index(
+                fields=["tenant", "number"],
+                condition=~Q(from_name=""),
+                name="calls_message_by_number",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,10 +16,11 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from calls.models import CarrierAccount, Command, Direction, Leg, Number, State
-from calls.phone_numbers import NotANumber, e164
+from calls.phone_numbers import country_of, readings
 from calls.providers.carriers.registry import CARRIERS, carrier
 from calls.providers.carriers.signals import Ringing, Signal
 from calls.providers.carriers.trunk import KnownLeg, leg_name
+from calls.selectors.callers import home_country
 from calls.services.carrier_events import event_store
 from calls.services.carrier_signals import Taken, leg_apply
 from calls.services.legs import leg_placed
@@ -94,7 +95,7 @@ def trunk_tell(*, hold: Hold, signal: Signal, accepting: bool) -> Taken:
     """Keep what was heard, once, and take notice of it. Raises NoLongerHeld."""
     row = _held(hold)
     if isinstance(signal, Ringing) and signal.incoming:
-        signal = replace(signal, to_number=_dialled(row, signal.to_number))
+        signal = _in_full(row, signal)
     return signal_take(
         carrier_name=row.carrier, account_id=row.pk, signal=signal, accepting=accepting
     )
@@ -186,20 +187,21 @@ def _open_legs(account_id: int) -> QuerySet[Leg]:
     return legs.exclude(state=Leg.State.ENDED).exclude(carrier_id="").order_by("pk")
 
 
-def _dialled(account: CarrierAccount, told: str) -> str:
-    """Which of our numbers was called, however the PBX writes it.
+def _in_full(account: CarrierAccount, ringing: Ringing) -> Ringing:
+    """Both numbers in E.164 form, however the PBX writes them.
 
     What is no number of the tenant's, an extension's short one for instance, is answered as the
     account says.
     """
-    for written in (told, f"+{_digits(told)}"):
-        try:
-            number = Number.objects.filter(e164=e164(written)).first()
-        except NotANumber:
-            continue
-        if number is not None:
-            return str(number.e164)
-    return str(account.answers_as.e164) if account.answers_as is not None else told
+    told, answers_as = ringing.to_number, account.answers_as
+    country = country_of(answers_as.e164) if answers_as is not None else home_country()
+    number = Number.objects.filter(e164__in=readings(told, country)).first() or answers_as
+    callers = readings(ringing.from_number, country)
+    return replace(
+        ringing,
+        to_number=str(number.e164) if number is not None else told,
+        from_number=callers[0] if callers else ringing.from_number,
+    )
 
 
 def _digits(number: str) -> str:

@@ -45,7 +45,7 @@ from calls.services.trunks import (
     trunk_tell,
 )
 from calls.session import StoredCall
-from calls.trunks.shared import Lease, show_extension
+from calls.trunks.shared import Lease, forget_extensions, lease_name, show_extension
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Keeper:
 
     def __init__(self, account: TrunkAccount, live: LiveCalls, times: Times | None = None) -> None:
         self.account, self._live, self._times = account, live, times or Times()
-        self._lease = Lease(f"{account.carrier} {account.public_id}")
+        self._lease = Lease(lease_name(account.carrier, str(account.public_id)))
         self._over = asyncio.Event()  # hold no more, and see our own calls through
         self.holds = False
 
@@ -103,6 +103,8 @@ class Keeper:
         line = Line(hold, self._live, self._times)
         line.trunk = _open_trunk(keys, News(line.hear, line.observe, known))
         dispatch.provide(keys, line.trunk.api)
+        with suppress(RedisError, OSError):
+            await forget_extensions(str(own.public_id))
         self.holds = True
         log.info("%s is held here", self._name)
         try:

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -65,6 +66,11 @@ def key_of(kind: str, name: str) -> str:
     """A key that tells nobody what it is about; installations that share a Redis stay apart."""
     named = hashlib.sha256(f"{settings.SECRET_KEY} {name}".encode()).hexdigest()[:32]
     return f"andrea:trunk:{kind}:{named}"
+
+
+def lease_name(carrier: str, account: str) -> str:
+    """What the holder of an account's standing connection has the lease of."""
+    return f"{carrier} {account}"
 
 
 class Lease:
@@ -155,9 +161,23 @@ async def show_extension(account: str, extension: Extension) -> None:
         await pipe.execute()
 
 
-def extensions_now(account: str) -> Sequence[Extension]:
-    """Who is at an account's PBX, by number. Blocks. Raises RedisError."""
+async def forget_extensions(account: str) -> None:
+    """Begin anew: some of those that were seen may be gone. Raises RedisError."""
+    await connection().delete(key_of("extensions", account))
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Who is at an account's PBX, by number; as last seen where nobody is `listening` now."""
+
+    listening: bool
+    extensions: Sequence[Extension]
+
+
+def extensions_now(carrier: str, account: str) -> Present:
+    """Ask for them. Blocks. Raises RedisError."""
     with BlockingRedis.from_url(settings.REDIS_URL, socket_timeout=ANSWER_SECONDS) as blocking:
+        listening = bool(blocking.exists(key_of("lease", lease_name(carrier, account))))
         found = cast("dict[bytes, bytes]", blocking.hgetall(key_of("extensions", account)))
     read = [(number.decode(), *orjson.loads(value)) for number, value in found.items()]
-    return [Extension(*each) for each in sorted(read)]
+    return Present(listening, [Extension(*each) for each in sorted(read)])

@@ -93,11 +93,11 @@ def test_whom_we_never_called_is_nobody_that_we_know(ask, line):
         forbid(SOMEBODY)
     ask()
     with tenant_transaction(line.tenant.id):
-        assert caller_of(SOMEBODY) is None
+        assert caller_of([SOMEBODY]) is None
         DoNotCall.objects.all().delete()
     placed = ask().json()
     with tenant_transaction(line.tenant.id):
-        found = caller_of(SOMEBODY)
+        found = caller_of([SOMEBODY])
         assert found is not None
         assert str(found.latest.public_id) == placed["id"]
 

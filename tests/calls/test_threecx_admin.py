@@ -68,10 +68,11 @@ def test_extensions_are_shown_with_how_they_are(office, tenant):
     page = page_of(office, account)
     assert "200: busy" in page
     assert "201: no telephone is connected" in page
+    assert "Nobody is connected to this telephone system now" in page
 
 
 def test_page_is_there_while_redis_is_away(office, tenant, monkeypatch):
-    def away(_account):
+    def away(_carrier, _account):
         raise RedisAway("gone")
 
     monkeypatch.setattr(accounts, "extensions_now", away)

@@ -189,12 +189,25 @@ async def test_pbx_that_restarted_counts_anew_and_its_next_call_is_another_one(l
 
 async def test_extensions_are_shown_to_all_processes(line):
     async def shown():
-        found = await asyncio.to_thread(extensions_now, str(line.account.public_id))
-        return found if len(found) == 3 else None
+        at = await asyncio.to_thread(extensions_now, "threecx", str(line.account.public_id))
+        return at.extensions if at.listening and len(at.extensions) == 3 else None
 
     found = await until(shown)
     assert found[0] == Extension("200", "Wextension", registered=True, busy=False)
-    assert await asyncio.to_thread(extensions_now, "another account") == []
+    elsewhere = await asyncio.to_thread(extensions_now, "threecx", "another account")
+    assert (elsewhere.listening, elsewhere.extensions) == (False, [])
+
+
+async def test_extension_is_shown_busy_while_somebody_talks_there(line):
+    async def seen(busy):
+        at = await asyncio.to_thread(extensions_now, "threecx", str(line.account.public_id))
+        return [each for each in at.extensions if (each.number, each.busy) == ("200", busy)]
+
+    await until(lambda: seen(False))
+    colleague = line.pbx._enter(line.pbx.dns["200"], "Connected", number=CALLER)
+    await until(lambda: seen(True))
+    line.pbx.leave(colleague)
+    await until(lambda: seen(False))
 
 
 async def hand_over(line, call, quiet):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
-from calls.models import Call, JournalEntry, TakenMessage
+from calls.models import Call, JournalEntry, Number, Recording, TakenMessage
 from tenants.db import tenant_transaction
+from tests.calls.test_accounts import office as office
 from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +102,62 @@ def test_caller_who_left_a_name_is_known_by_it(ask, tenant, settings):
     contact = ask("lookup?number=%2B491701234567").json()["contacts"]
     assert (contact["first"], contact["phone"]) == ("Max Weber", NUMBER)
     assert contact["url"] == f"https://andrea.example/calls/{call.public_id}/"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["%2B491701234567", "00491701234567", "491701234567", "01701234567", "0170%20123-4567"],
+)
+def test_caller_is_found_however_the_pbx_writes_the_number(ask, tenant, written):
+    call = a_call(tenant)
+    with tenant_transaction(tenant.id):
+        make_row(Number, e164="+525512340001", carrier="telnyx")
+        make_row(Number, e164="+4930123456", carrier="threecx")  # the PBX is in Germany
+    contact = ask(f"lookup?number={written}").json()["contacts"]
+    assert (contact["id"], contact["phone"]) == (NUMBER, unquote(written))
+    assert contact["url"].endswith(f"/calls/{call.public_id}/")
+
+
+def test_latest_call_is_shown_whoever_began_it(ask, tenant):
+    a_call(tenant)
+    with tenant_transaction(tenant.id):
+        ours = make_row(
+            Call,
+            direction="outbound",
+            from_number="+4930123",
+            to_number=NUMBER,
+            state="ended",
+            end_reason="no_answer",
+            started_at=START + timedelta(hours=1),
+            ended_at=START + timedelta(hours=1),
+        )
+    contact = ask("lookup?number=%2B491701234567").json()["contacts"]
+    assert (contact["id"], contact["url"].endswith(f"/calls/{ours.public_id}/")) == (NUMBER, True)
+
+
+def test_lookup_asks_little_of_the_database(ask, tenant):
+    a_call(tenant)
+    with CaptureQueriesContext(connection) as asked:
+        assert ask("lookup?number=%2B491701234567").status_code == 200
+    # the tenant's country, who called, who was called, and the name that they left
+    assert len([each for each in asked if 'FROM "calls_' in each["sql"]]) == 4
+
+
+def test_wrong_key_is_refused_with_a_reason(ask, tenant):
+    a_call(tenant)
+    for key in ("", "wrong", "andrea_0123456789ab_" + "0" * 40):
+        answer = ask("lookup?number=%2B491701234567", key=key)
+        assert answer.status_code == 401
+        assert answer.json()["detail"] == "This API key is unknown, revoked or expired."
+
+
+@pytest.mark.parametrize(
+    "number", ["1'%20OR%20'1'='1", "%00123456", "%2B" + "%D9%A1" * 9, "%3Cb%3E1234567", "1" * 60]
+)
+def test_hostile_number_is_nobodys(ask, tenant, number):
+    a_call(tenant)
+    answer = ask(f"lookup?number={number}")
+    assert (answer.status_code, answer.json()) == (200, {"contacts": {}})
 
 
 def test_plus_that_was_not_escaped_is_understood_and_answered_as_it_was_meant(ask, tenant):
@@ -198,6 +259,30 @@ def test_what_is_no_object_is_refused(ask, tenant, body):
 def test_null_characters_are_left_out(ask, tenant):
     assert ask("journal", {**ENTRY, "name": "Ma\0x"}).status_code == 201
     assert entries(tenant)[0].name.replace("\ufffd", "") == "Max"
+
+
+def test_report_in_national_form_is_the_customers_and_our_calls(ask, tenant):
+    call = a_call(tenant)
+    with tenant_transaction(tenant.id):
+        make_row(Number, e164="+4930123456", carrier="threecx")
+    assert ask("journal", {**ENTRY, "number": "01701234567"}).json()["call"] == str(call.public_id)
+    assert [each.number for each in entries(tenant)] == [NUMBER]
+
+
+def test_journal_is_shown_by_number_with_our_call_and_its_recording(ask, tenant, office):
+    recorded = a_call(tenant)
+    with tenant_transaction(tenant.id):
+        make_row(Recording, call=recorded)
+    ask("journal", ENTRY)
+    ask("journal", {**ENTRY, "type": "Missed", "number": "+4989000000", "agent": "201"})
+    journal = reverse("admin:calls_journalentry_changelist")
+    ours, theirs = (
+        office.get(journal, {"q": number}).content.decode() for number in (NUMBER, "+4989000000")
+    )
+    assert f"/calls/{recorded.public_id}/#recording" in ours
+    assert reverse("admin:calls_call_change", args=[recorded.pk]) in ours
+    assert "#recording" not in theirs
+    assert "201" in theirs
 
 
 @pytest.mark.parametrize("path", ["template", "lookup?number=1", "journal"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -70,6 +71,57 @@ def test_a_lookup_asks_by_number_with_the_key_and_gives_what_counts():
     assert outputs["PhoneBusiness"] == "[Phone]"
     variables = {each.get("Name") for each in scenario.iterfind("Variables/Variable")}
     assert {value[1:-1] for value in outputs.values() if value.startswith("[")} == variables
+
+
+# What elements 3CX knows, with all that they may say (threecx.md, 7).
+ELEMENTS = {
+    "Crm": {"Country", "Name", "Version", "SupportsEmojis"},
+    "Number": {"Prefix", "MaxLength"},
+    "Connection": {"MaxConcurrentRequests"},
+    "Parameters": set(),
+    "Parameter": {"Name", "Type", "Parent", "Editor", "Title", "Default"},
+    "Authentication": {"Type"},
+    "Scenarios": set(),
+    "Scenario": {"Id", "Type"},
+    "Request": {
+        "SkipIf", "Url", "RequestType", "RequestEncoding", "RequestContentType", "ResponseType",
+    },
+    "Headers": set(),
+    "PostValues": {"Key"},
+    "Value": {"Key", "Type"},
+    "Rules": set(),
+    "Rule": {"Type"},
+    "Variables": set(),
+    "Variable": {"Name", "Path"},
+    "Outputs": {"AllowEmpty"},
+    "Output": {"Type", "Value"},
+}  # fmt: skip
+# What 3CX itself puts in for a name in brackets.
+GIVEN = {
+    "Number", "CallType", "Name", "EntityId", "Agent", "AgentEmail", "QueueExtension",
+    "CallStartTimeUTC", "CallEstablishedTimeUTC", "CallEndTimeUTC",
+}  # fmt: skip
+
+
+def test_a_template_says_nothing_that_3cx_does_not_know():
+    root = parsed()
+    assert [each.tag for each in root] == [
+        "Number", "Connection", "Parameters", "Authentication", "Scenarios",
+    ]  # fmt: skip
+    for each in root.iter():
+        assert set(each.attrib) <= ELEMENTS[each.tag], each.tag
+    assert root[0].get("Prefix") in {"AsIs", "Off", "Plus", "Zeros"}
+    assert [each.get("Id") for each in root.iter("Scenario")] == ["", "ReportCall"]
+
+
+def test_a_template_names_nothing_that_is_not_there():
+    root = parsed()
+    known = GIVEN | {str(each.get("Name")) for each in root.iter("Parameter")}
+    for scenario in root.iter("Scenario"):
+        own = known | {str(each.get("Name")) for each in scenario.iter("Variable")}
+        texts = [text for each in scenario.iter() for text in (*each.attrib.values(), each.text)]
+        named = {name for text in texts for name in re.findall(r"\[(\w+)\]", text or "")}
+        assert named <= own
 
 
 def test_a_report_posts_all_that_is_read_here():
