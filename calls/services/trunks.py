@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
+from django.utils import timezone
 
 from calls.models import CarrierAccount, Command, Direction, Leg, Number, State
 from calls.phone_numbers import country_of, readings
@@ -28,6 +29,8 @@ from tenants.db import lookup
 
 # A caller whom nobody talks to any more is let go by who ended the call; after so long, by us.
 LEFT_OVER_AFTER = timedelta(seconds=20)
+# A leg that appears so long after an order to call its number is of that order.
+ORDERED_WITHIN = timedelta(minutes=2)
 _NOT_A_DIGIT = re.compile(r"\D")
 
 
@@ -120,15 +123,18 @@ def leg_we_placed(*, hold: Hold, party: str, number: str) -> str | None:
     """
     _held(hold)
     mine = Leg.objects.filter(account_id=hold.account.account_id, direction=Direction.OUTBOUND)
-    mine = mine.exclude(state=Leg.State.ENDED).order_by("pk")
-    found: Leg | None = mine.filter(carrier_id__startswith=f"{party}.").last()
+    open_legs = mine.exclude(state=Leg.State.ENDED).filter(carrier_id__startswith=f"{party}.")
+    found: Leg | None = open_legs.order_by("pk").last()
     return found.carrier_id if found is not None else _adopted(mine, party, number)
 
 
 def _adopted(mine: QuerySet[Leg], party: str, number: str) -> str | None:
-    asked = [Command.State.SENDING, Command.State.UNKNOWN]
+    """Its call may have been given up meanwhile: then the leg is hung up for having a name."""
     orders = Command.objects.select_related("leg").filter(
-        kind=Command.Kind.PLACE, state__in=asked, leg__in=mine.filter(carrier_id="")
+        kind=Command.Kind.PLACE,
+        state__in=[Command.State.SENDING, Command.State.UNKNOWN],
+        sent_at__gt=timezone.now() - ORDERED_WITHIN,
+        leg__in=mine.filter(carrier_id=""),
     )
     fitting = [order for order in orders if _digits(order.leg.to_number) == _digits(number)]
     if len(fitting) != 1:

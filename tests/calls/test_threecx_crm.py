@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from calls.models import Call, JournalEntry, Number, Recording, TakenMessage
+from calls.models import Call, JournalEntry, Leg, Number, Recording, TakenMessage
 from tenants.db import tenant_transaction
 from tests.calls.test_accounts import office as office
 from tests.rows import make_row
@@ -131,6 +131,7 @@ def test_latest_call_is_shown_whoever_began_it(ask, tenant):
             started_at=START + timedelta(hours=1),
             ended_at=START + timedelta(hours=1),
         )
+        make_row(Leg, call=ours)
     contact = ask("lookup?number=%2B491701234567").json()["contacts"]
     assert (contact["id"], contact["url"].endswith(f"/calls/{ours.public_id}/")) == (NUMBER, True)
 

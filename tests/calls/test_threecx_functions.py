@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from django.utils import timezone
 
 from agents.brain.events import Transfer
 from calls import setup
 from calls.models import Call, CarrierEvent, Command, Leg, Number, Utterance
 from calls.providers.carriers.threecx import briefing
 from calls.services import outbound
-from calls.services.lines import HANDED_OVER_BY, lines_sweep
+from calls.services.lines import HANDED_OVER_BY, PLACED_BY, lines_sweep
 from calls.services.outbound import Wanted, call_place
 from calls.trunks import voice
 from tenants.db import run_in_tenant
@@ -126,6 +127,19 @@ async def test_call_whose_order_was_never_answered_is_found_again_and_rings_once
     assert len(line.pbx.own.parties) == 1
     line.pbx.leave(party)
     await line.call(state="ended")
+
+
+async def test_call_that_was_given_up_and_rings_after_all_is_hung_up(line):
+    line.pbx.faults.statuses.append(("/makecall", 500))
+    await place(line)
+    await until(lambda: line.rows(Command, kind="place", state="unknown"))
+    late = timezone.now() + 2 * PLACED_BY
+    assert await run_in_tenant(line.desk.tenant.id, lines_sweep, now=late) == 1
+    assert (await line.call(state="ended")).end_reason == "failed"
+    party = line.pbx._enter(line.pbx.own, "Dialing", number=CUSTOMER, began_here=True)
+    await asyncio.wait_for(party.left.wait(), 10)
+    await until(lambda: line.rows(Leg, state="ended"))
+    assert not party.connected.is_set()
 
 
 # --- callers who want a person -----------------------------------------------------------
