@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
-WORKERS ?= 3
+WORKERS ?= 4
 MAKEFLAGS += --no-print-directory
 # Compiled code is kept, as it is by default: without it each process reads 2,000 sources anew.
 unexport PYTHONDONTWRITEBYTECODE
