@@ -17,7 +17,12 @@ from calls.models import Call
 from calls.services.call_backs import call_back_step, call_backs_underway
 from calls.services.calls import calls_sweep, calls_without_figures
 from calls.services.campaign_run import campaign_step, campaigns_underway
-from calls.services.carrier_events import legs_waiting, messages_told, stray_events_forget
+from calls.services.carrier_events import (
+    events_forget,
+    legs_waiting,
+    messages_told,
+    stray_events_forget,
+)
 from calls.services.carrier_recordings import recordings_overdue
 from calls.services.carrier_signals import leg_apply
 from calls.services.finalise import call_finalise
@@ -150,9 +155,18 @@ def _sweep_messages_of(tenant_id: int) -> int:
 @shared_task  # type: ignore[untyped-decorator]
 def sweep_carriers() -> int:
     """Finish, in every tenant, what a process that died left of its carriers; how much."""
-    found = sum(_sweep_carriers_of(tenant_id) for tenant_id in list(active_tenant_ids()))
-    stray_events_forget(now=timezone.now())
-    return found
+    return sum(_sweep_carriers_of(tenant_id) for tenant_id in list(active_tenant_ids()))
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def forget_carrier_events() -> int:
+    """Let go of what carriers told long ago; how many events."""
+    now, gone = timezone.now(), 0
+    for tenant_id in list(active_tenant_ids()):
+        with tenant_transaction(tenant_id):
+            gone += events_forget(now=now)
+    stray_events_forget(now=now)
+    return gone
 
 
 def _sweep_carriers_of(tenant_id: int) -> int:

@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 
@@ -28,6 +29,11 @@ app.conf.update(
             "task": "calls.tasks.sweep_carriers",
             "schedule": 5.0,
             "options": {"expires": 5.0},
+        },
+        "forget-carrier-events": {
+            "task": "calls.tasks.forget_carrier_events",
+            "schedule": crontab(hour=3, minute=40),
+            "options": {"expires": 3600.0},
         },
         "run-campaigns": {
             "task": "calls.tasks.run_campaigns",

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER = timedelta(seconds=5)
 GIVE_UP_AFTER = timedelta(hours=1)
 STRAYS_KEPT = timedelta(days=30)
+EVENTS_KEPT = timedelta(days=90)
 
 
 def event_store(
@@ -70,6 +71,14 @@ def stray_event_store(*, carrier_name: str, event: Event) -> None:
 def stray_events_forget(*, now: datetime) -> None:
     """What led nowhere and is old may hold somebody's number: nobody needs it any more."""
     StrayEvent.objects.filter(received_at__lt=now - STRAYS_KEPT).delete()
+
+
+def events_forget(*, now: datetime) -> int:
+    """What was told the current tenant long ago is in its legs and messages; how many went."""
+    old = CarrierEvent.objects.filter(received_at__lt=now - EVENTS_KEPT)
+    there = Leg.objects.exclude(state=Leg.State.ENDED).values("carrier_id")
+    gone, _by_model = old.exclude(leg__in=there).delete()
+    return int(gone)
 
 
 def leg_lock(*, carrier_name: str, leg: str) -> None:

@@ -188,11 +188,11 @@ def test_event_of_a_leg_that_nobody_knows_waits_for_it(desk):
 @pytest.mark.django_db(transaction=True)
 def test_event_that_breaks_its_protocol_is_kept_with_what_is_wrong_with_it(desk):
     take(desk, burst(desk, "v3:a")[0])
-    take(desk, event_of(told(desk, "v3:a", "call.dtmf.received", {"digit": None}, after=1)))
+    take(desk, event_of(told(desk, "v3:a", "call.machine.detection.ended", {}, after=1)))
     with tenant_transaction(desk.tenant.id):
-        row = CarrierEvent.objects.get(kind="call.dtmf.received")
+        row = CarrierEvent.objects.get(kind="call.machine.detection.ended")
     assert row.applied_at is not None
-    assert "digit" in row.fault
+    assert "result" in row.fault
 
 
 @pytest.mark.django_db(transaction=True)
@@ -355,6 +355,23 @@ async def test_only_post_is_answered(async_client, desk):
 
 async def rows(desk, model):
     return await carrier_webhooks.run_in_tenant(desk.tenant.id, lambda: list(model.objects.all()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_told_long_ago_is_forgotten_and_the_call_is_not(desk, other_desk):
+    for each, leg in ((desk, "v3:old"), (desk, "v3:new"), (other_desk, "v3:theirs")):
+        for event in burst(each, leg):
+            take(each, event)
+    long_ago = timezone.now() - timedelta(days=91)
+    for each in (desk, other_desk):
+        with tenant_transaction(each.tenant.id):
+            CarrierEvent.objects.exclude(leg="v3:new").update(received_at=long_ago)
+    assert tasks.forget_carrier_events() > 0
+    with tenant_transaction(desk.tenant.id):
+        assert set(CarrierEvent.objects.values_list("leg", flat=True)) == {"v3:new"}
+        assert Leg.objects.filter(carrier_id="v3:old").exists()
+    with tenant_transaction(other_desk.tenant.id):
+        assert not CarrierEvent.objects.exists()
 
 
 def test_simulated_account_is_the_installations_where_it_has_none(settings):
