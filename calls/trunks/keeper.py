@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
+MOST_EXTENSIONS = 5000  # that are shown; a PBX that tells of more makes them up
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -185,6 +187,8 @@ class Line:
     def observe(self, extension: Extension) -> None:
         """Somebody at the PBX is busy, free, or there at all."""
         if self._seen.get(extension.number) == extension or self._lost.is_set():
+            return
+        if len(self._seen) >= MOST_EXTENSIONS and extension.number not in self._seen:
             return
         self._seen[extension.number] = extension
         work = _shown(str(self._hold.account.public_id), extension)

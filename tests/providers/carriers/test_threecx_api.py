@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from agents.brain.errors import BadKey, BadRequest, ProviderDown, ProviderTimeout, QuotaExceeded
+from agents.brain.errors import (
+    BadKey,
+    BadRequest,
+    NetworkFailure,
+    ProviderDown,
+    ProviderTimeout,
+    QuotaExceeded,
+)
 from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.port import Dial, Handover, LegGone, StreamTarget, Unsupported
 from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
@@ -397,3 +405,27 @@ async def test_what_a_pbx_cannot_have_meant_is_its_fault(told, monkeypatch):
         with pytest.raises(ProviderDown):
             await asked
     await rest.aclose()
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Encoding: gzip\r\n"])
+async def test_an_answer_without_end_is_not_read_to_it(head):
+    """From a PBX that is somebody else's: it would take the memory of all calls."""
+
+    async def pour(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + head + b"\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b"10000\r\n" + gzip.compress(b"[")[:10] + bytes(65526) + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    keys = {"base_url": f"http://127.0.0.1:{port}", "client_id": "ai", "client_secret": "k"}
+    rest = ThreeCxRest(ThreeCxCredentials.model_validate(keys), MemoryTokens())
+    with pytest.raises(NetworkFailure, match="larger than"):
+        await rest.get("/callcontrol")
+    await rest.aclose()
+    server.close()
+    await server.wait_closed()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from calls.providers.carriers.signals import Answered, Ended, KeysPressed, Ringing, Signal
+from calls.providers.carriers.threecx import events
 from calls.providers.carriers.threecx.control import CallControl
 from calls.providers.carriers.threecx.entities import DnState
 from calls.providers.carriers.threecx.events import Listener, ListenOptions
@@ -209,3 +210,13 @@ async def test_waits_grow_with_chance_up_to_their_limit():
             listener = Listener(CallControl(rest), lambda _signal: None, chance=lambda c=chance: c)
             assert [listener._wait(failures) for failures in (1, 2, 4, 20)] == waits
         await rest.aclose()
+
+
+async def test_a_pbx_where_everything_changes_does_not_take_all_our_memory(monkeypatch):
+    monkeypatch.setattr(events, "MOST_LOOKS", 3)
+    async with listening() as ears:
+        await ears.connected()
+        for number in range(3):
+            ears.listener._look(str(number), asyncio.Event().wait)
+        with pytest.raises(ValueError, match="at once"):
+            ears.listener._look("another", asyncio.Event().wait)

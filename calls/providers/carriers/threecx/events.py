@@ -33,6 +33,7 @@ from calls.providers.tls import shared_tls
 log = logging.getLogger(__name__)
 
 UPSET, REMOVE, DTMF = 0, 1, 2
+MOST_LOOKS = 2000  # at a time; more than any PBX has extensions
 
 Look: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -193,6 +194,8 @@ class Listener:
         if key in self._looking:
             self._again.add(key)
             return
+        if len(self._looking) >= MOST_LOOKS:
+            raise ValueError(f"{MOST_LOOKS} things have changed at once")
         self._looking[key] = asyncio.create_task(self._looked(key, look))
 
     async def _looked(self, key: str, look: Look) -> None:

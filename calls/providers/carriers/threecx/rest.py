@@ -18,6 +18,7 @@ from agents.brain.errors import (
     ProviderError,
     ProviderTimeout,
 )
+from calls.providers.bounded import Bounded
 from calls.providers.carriers.bearer import Token, TokenStore
 from calls.providers.carriers.port import LegGone
 from calls.providers.carriers.threecx.credentials import ThreeCxCredentials
@@ -27,6 +28,7 @@ from calls.providers.tls import shared_tls
 
 NAME = "3cx"
 TIMEOUT_SECONDS = 10.0
+MOST_BYTES = 4 * 1024 * 1024  # thousands of DNs with their devices
 
 Json = Mapping[str, Any]
 
@@ -56,7 +58,7 @@ class ThreeCxRest:
         # Sound has connections of its own: see wire.py.
         self._client = httpx.AsyncClient(
             base_url=credentials.base_url,
-            verify=shared_tls(),
+            transport=Bounded(MOST_BYTES, verify=shared_tls()),
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )
