@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext
@@ -36,10 +36,19 @@ def number_rows(
     `columns` or, without these, anything. A number that comes twice is a fault, since its rows
     may say different things. `strict` as in `calls.phone_numbers.e164`.
     """
+    return _gathered(_lines(text, columns), strict)
+
+
+def number_entries(entries: Sequence[Mapping[str, str]], *, strict: bool) -> list[NumberRow]:
+    """As `number_rows`, of a list that is no file: an entry's line is its place, from 1."""
+    return _gathered(enumerate(entries, start=1), strict)
+
+
+def _gathered(lines: Iterable[tuple[int, Mapping[str, str]]], strict: bool) -> list[NumberRow]:
     faults: list[tuple[int, str]] = []
     rows: list[NumberRow] = []
     seen: dict[str, int] = {}
-    for line, cells in _lines(text, columns):
+    for line, cells in lines:
         try:
             row = _row(line, cells, strict=strict)
         except (NotANumber, ValueError) as error:

@@ -14,6 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,11 +22,18 @@ from agents.models import Agent
 from agents.selectors import agent_for
 from calls.api.csv_files import CsvParser, by_line
 from calls.api.placing import number_named
+from calls.api.serializers import named
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
 from calls.models import Campaign, Outcome, RetryRule
 from calls.models.campaign import MOST_PER_MINUTE
 from calls.models.outbound import MOST_AT_ONCE
-from calls.number_files import number_rows
+from calls.number_files import (
+    LONGEST_CELL,
+    MOST_ROWS,
+    NumberRow,
+    number_entries,
+    number_rows,
+)
 from calls.selectors.campaigns import campaigns, funnel
 from calls.services.campaigns import (
     campaign_create,
@@ -118,6 +126,31 @@ class CampaignRequestSerializer(serializers.Serializer[Any]):
         return found
 
 
+class AudienceSerializer(serializers.Serializer[Any]):
+    """People to call: each a `number`, and what else the agent is told of them."""
+
+    contacts = serializers.ListField(
+        child=serializers.DictField(
+            child=serializers.CharField(max_length=LONGEST_CELL, allow_blank=True)
+        ),
+        max_length=MOST_ROWS,
+    )
+
+    def validate_contacts(self, contacts: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Whose columns have names."""
+        return [named(contact) for contact in contacts]
+
+
+def _rows(request: Request) -> list[NumberRow]:
+    """The people that a request names, in a file or in a list. Raises FileFaults."""
+    body: Any = request.data
+    if request.content_type.startswith(CsvParser.media_type):
+        return number_rows(body.get("text", ""), strict=True)
+    asked = AudienceSerializer(data=body)
+    asked.is_valid(raise_exception=True)
+    return number_entries(asked.validated_data["contacts"], strict=True)
+
+
 class NotNow(APIException):
     """The campaign cannot do that in the state in which it is."""
 
@@ -172,21 +205,19 @@ class CampaignViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
         return self._shown(campaign, HTTPStatus.CREATED)
 
     @extend_schema(
-        request={"text/csv": OpenApiTypes.STR},
+        request={"text/csv": OpenApiTypes.STR, "application/json": AudienceSerializer},
         responses={
             200: CampaignDetailSerializer,
             400: OpenApiResponse(None, "`lines`: each faulty line and why; nothing was taken in."),
             409: OpenApiResponse(None, "The campaign has begun."),
         },
     )
-    @action(detail=True, methods=["post"], parser_classes=[CsvParser])
+    @action(detail=True, methods=["post"], parser_classes=[CsvParser, JSONParser])
     def audience(self, request: Request, public_id: Any = None) -> Response:  # noqa: ARG002
-        """Take a CSV file's people in as the audience, in place of those before."""
+        """Take the people of a CSV file or a list in as the audience, in place of those before."""
         campaign = self.get_object()
         try:
-            body: Any = request.data
-            rows = number_rows(body.get("text", ""), strict=True)
-            campaign_fill(campaign=campaign, rows=rows, actor=actor_of(request))
+            campaign_fill(campaign=campaign, rows=_rows(request), actor=actor_of(request))
         except FileFaults as error:
             raise by_line(error) from None
         except CampaignError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
@@ -121,6 +123,44 @@ def test_a_faulty_audience_is_told_by_line_and_nothing_of_it_is_taken_in(ask, li
     assert [int(each["line"]) for each in answer.json()["lines"]] == [3, 4]
     assert list(people(campaign)) == [number(1)]
     assert ask.post(address, b"number\n\xff", content_type="text/csv").status_code == 400
+
+
+def test_an_audience_may_be_a_list(ask, line):
+    campaign = make(line, 1, start=False)
+    address = f"{CAMPAIGNS}{campaign.public_id}/audience/"
+    person = {"number": number(2), "name": "Ana"}
+
+    def fill(contacts):
+        return ask.post(address, {"contacts": contacts}, content_type="application/json")
+
+    answer = fill([person, {"number": "nobody"}, {"name": "Eva"}, person])
+    assert answer.status_code == 400
+    assert [int(each["line"]) for each in answer.json()["lines"]] == [2, 3, 4]
+    assert list(people(campaign)) == [number(1)]
+    assert fill([person]).json()["funnel"]["audience"] == 1
+    with tenant_transaction(line.tenant.id):
+        contact = campaign.contacts.get()
+        assert (contact.number, contact.attributes) == (number(2), {"name": "Ana"})
+
+
+@pytest.mark.parametrize(
+    "contacts",
+    [
+        None,
+        [],
+        "+525512345678",
+        ["+525512345678"],
+        [{"number": ["+525512345678"]}],
+        [{"number": "+525512345678", "na\x00me": "x"}],
+        [{"number": "+525512345678", "name": "\ud800"}],
+    ],
+)
+def test_a_list_that_is_none_is_refused_and_the_audience_stays(ask, line, contacts):
+    campaign = make(line, 1, start=False)
+    address = f"{CAMPAIGNS}{campaign.public_id}/audience/"
+    body = json.dumps({"contacts": contacts})
+    assert ask.post(address, body, content_type="application/json").status_code == 400
+    assert list(people(campaign)) == [number(1)]
 
 
 @pytest.mark.parametrize(

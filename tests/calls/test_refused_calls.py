@@ -138,9 +138,19 @@ def test_what_the_agent_is_told_belongs_to_the_content_of_a_key(ask, line):
 
 @pytest.mark.parametrize(
     "context",
-    ["Ana", ["Ana"], {"name": {"first": "Ana"}}, {"n" * 61: "Ana"}, {"name": "A" * 401},
-     {str(place): "x" for place in range(21)}],
-)  # fmt: skip
+    [
+        "Ana",
+        ["Ana"],
+        {"name": {"first": "Ana"}},
+        {"n" * 61: "Ana"},
+        {"name": "A" * 401},
+        {"na\x00me": "Ana"},
+        {"\ud800": "Ana"},
+        {"name": "\ud800"},
+        {"": "Ana"},
+        {str(place): "x" for place in range(21)},
+    ],
+)
 def test_a_context_that_an_agent_cannot_be_told_is_refused(ask, line, context):
     answer = ask(context=context)
     assert (answer.status_code, list(answer.json())) == (400, ["context"])
