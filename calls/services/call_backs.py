@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from agents.models import Agent
+from agents.selectors import published_version
 from calls import spoken
 from calls.errors import (
     CallNotPlaced,
@@ -150,15 +151,24 @@ def _wanted(call_back: CallBack) -> Wanted:
     call, agent = call_back.call, _promised_by(call_back)
     usable = call.number is not None and places_calls(call.number)
     number = call.number if usable else caller_number(agent)
-    greeting = spoken.say(spoken.CALLING_BACK, call.language)
+    language = _language(agent, call.language)
+    greeting = spoken.say(spoken.CALLING_BACK, language)
     return Wanted(
         _number_near(call_back, number),
         agent,
         number,
-        language=call.language,
+        language=language,
         context=_context(call_back),
         greeting=greeting.format(agent=agent.name, company=call_back.tenant.name),
     )
+
+
+def _language(agent: Agent, spoken_before: str) -> str:
+    """That of the first call, if the agent still speaks it."""
+    version = published_version(agent)
+    if version is None or spoken_before in version.languages:
+        return spoken_before
+    return str(version.language)
 
 
 def _promised_by(call_back: CallBack) -> Agent:

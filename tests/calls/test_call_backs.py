@@ -235,6 +235,11 @@ def test_an_island_is_another_country_though_it_shares_the_callers_code(line):
     assert "another country" in found.problem
 
 
+def test_the_language_is_that_of_the_call_as_far_as_the_agent_speaks_it(line):
+    call = step(promise(line, {"language": "en"})).placed
+    assert (call.language, call.greeting[:5]) == ("es", "Hola,")
+
+
 def test_an_agent_that_cannot_call_leaves_it_to_people(line):
     call_back = promise(line)
     with tenant_transaction(line.tenant.id):
@@ -374,6 +379,9 @@ def test_what_became_of_it_is_shown(line, login, staff):
     step(found)
     told = login(staff).get("/api/v1/call-backs/?state=failed").json()["results"]
     assert [each["outcome"] for each in told] == ["rejected"]
+    page = login(staff).get(reverse("dashboard:home"), headers={"accept-language": "en"})
+    assert "Not reached" in page.content.decode()
+    assert "Rejected" in page.content.decode()
 
 
 def test_the_back_office_shows_what_became_of_it(line, office):
