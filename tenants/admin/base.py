@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.checks import ModelAdminChecks
 from django.db import models
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
@@ -22,6 +23,9 @@ class TenantModelAdmin(ModelAdmin):  # type: ignore[misc]
     Without one the pages lead to the selector. Each look and each change is an audit entry
     of the tenant whose data it is; Django's own log, which has no tenant, gets none.
     """
+
+    # Unfold's ask the database for the rights of buttons: there is none before `migrate`.
+    checks_class = ModelAdminChecks
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         if request.tenant is None:  # type: ignore[attr-defined]

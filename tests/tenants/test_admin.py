@@ -54,6 +54,12 @@ def test_every_tenant_model_in_the_back_office_is_guarded():
     assert unguarded == []
 
 
+def test_checks_need_no_table_for_the_first_migration_runs_them(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        for model in REGISTERED:
+            assert admin.site.get_model_admin(model).check() == []
+
+
 def actions_of(model_admin):
     """The addresses of a page's own buttons."""
     opts, names = model_admin.opts, model_admin._extract_action_names
