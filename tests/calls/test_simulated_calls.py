@@ -20,7 +20,7 @@ from calls.management.commands.simulate_call import (
     telephone,
 )
 from calls.models import Call
-from calls.simulator import clips
+from calls.simulator import clips, conversation
 from calls.simulator.script import Interrupt, Pause, Say, parse
 from calls.simulator.witness import NobodyToCall
 from tenants.db import run_in_tenant
@@ -133,8 +133,9 @@ async def test_an_agent_of_two_languages_is_called_in_either(tenant):
 
 
 async def test_a_caller_whom_nobody_understands_is_told_so_before_and_after(
-    desk, lasting, settings, capsys, written
+    desk, lasting, settings, capsys, written, monkeypatch
 ):
+    monkeypatch.setattr(conversation, "PATIENCE", 3.0)
     server = await asyncio.to_thread(lasting, "uvicorn")
     settings.PUBLIC_BASE_URL = server.account.server
     script = written("pause 2\nsay es-precio\nhang up")

@@ -5,6 +5,7 @@ Models come from the app registry, so a new one is in it without a line here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,15 +55,16 @@ def test_every_model_of_ours_belongs_to_a_tenant_or_is_declared_global():
 
 
 @pytest.fixture
-def people(owner, staff, outsider, tenant, other_tenant, make_api_key) -> dict[str, Any]:
-    """Each actor as what they bring to the door: a user, or the text of a key."""
-    return {
-        "owner": owner,
-        "staff": staff,
-        "outsider": outsider,
-        "own_key": make_api_key(tenant, ["calls.view"]),
-        "other_key": make_api_key(other_tenant, ["calls.view"]),
-    }
+def person(request, tenant, other_tenant, make_api_key) -> Callable[[str], Any]:
+    """`person("staff")`: each actor as what they bring to the door, a user or a key's text."""
+
+    def bring(actor: str) -> Any:
+        if actor.endswith("_key"):
+            whose = tenant if actor == "own_key" else other_tenant
+            return make_api_key(whose, ["calls.view"])
+        return request.getfixturevalue(actor)
+
+    return bring
 
 
 def tenant_of(actor: Any) -> int:
@@ -98,9 +100,9 @@ def row_of(tenant):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("actor", "allowed"), ACTORS.items())
-def test_only_the_tenants_own_people_and_keys_read_a_row(people, row_of, model, actor, allowed):
+def test_only_the_tenants_own_people_and_keys_read_a_row(person, row_of, model, actor, allowed):
     row = row_of(model)
-    with tenant_transaction(tenant_of(people[actor])):
+    with tenant_transaction(tenant_of(person(actor))):
         assert model.objects.filter(pk=row.pk).exists() is allowed
         assert model._base_manager.filter(pk=row.pk).count() == int(allowed)
         assert (row.pk in {found.pk for found in model.objects.iterator()}) is allowed
@@ -124,10 +126,10 @@ def sql_count(model: type[TenantOwned], row: TenantOwned) -> int:
         'DELETE FROM "{table}" WHERE id = {id}',
     ],
 )
-def test_no_foreign_hand_changes_a_row_by_sql(people, row_of, model, actor, statement):
+def test_no_foreign_hand_changes_a_row_by_sql(person, row_of, model, actor, statement):
     row = row_of(model)
     before = stored(row)
-    thief = tenant_of(people[actor])
+    thief = tenant_of(person(actor))
     sql = statement.format(table=model._meta.db_table, id=row.pk, thief=thief)
     with tenant_transaction(thief):
         run_or_be_refused(sql)
@@ -144,9 +146,9 @@ def run_or_be_refused(sql: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_row_cannot_be_planted_in_another_tenant(people, row_of, model):
+def test_a_row_cannot_be_planted_in_another_tenant(person, row_of, model):
     row = row_of(model)
-    with tenant_transaction(tenant_of(people["outsider"])), connection.cursor() as cursor:
+    with tenant_transaction(tenant_of(person("outsider"))), connection.cursor() as cursor:
         columns = [
             field.column for field in model._meta.local_concrete_fields if not field.primary_key
         ]
