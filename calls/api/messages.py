@@ -26,6 +26,7 @@ from rest_framework.reverse import reverse
 
 from calls.api.files import file_response
 from calls.api.placing import HEADER, idempotency_key, number_named
+from calls.api.serializers import named
 from calls.jsontext import clean_text
 from calls.message_errors import CannotBeWrittenTo, MessageNotSent
 from calls.message_files import file_path
@@ -37,6 +38,7 @@ from tenants.permissions import Permission
 
 LONGEST_TEXT = 1600  # characters; Twilio's limit (twilio.md, 9)
 MOST_MEDIA = 10
+MOST_VALUES = 100
 
 
 class MediaSerializer(serializers.Serializer[Any]):
@@ -137,6 +139,12 @@ class MessageRequestSerializer(serializers.Serializer[Any]):
             if urlsplit(url).scheme != "https":
                 raise ValidationError(f"{url} is no https address")
         return media
+
+    def validate_template_values(self, values: dict[str, str]) -> dict[str, str]:
+        """Their names are texts as well, and no template has more."""
+        if len(values) > MOST_VALUES:
+            raise ValidationError(f"at most {MOST_VALUES} values")
+        return named(values)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """There is something to send, and it fits together."""

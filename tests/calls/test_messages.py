@@ -106,6 +106,10 @@ def test_the_same_key_writes_once_and_other_content_is_a_conflict(
         ("template", {"template": "HX1", "text": None}),
         ("template", {"kind": "whatsapp", "template": "HX1"}),
         ("template_values", {"kind": "whatsapp", "template_values": {"1": "Ana"}}),
+        ("template_values", {"template_values": {"\x00": "Ana"}}),
+        ("template_values", {"template_values": {"\ud800": "Ana"}}),
+        ("template_values", {"template_values": {"x" * 100: "Ana"}}),
+        ("template_values", {"template_values": {str(each): "x" for each in range(101)}}),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_at_its_field(ask, desk, field, fields):
