@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
-from calls import dispatch
-from calls.models import Command, Leg, Number
+from calls import dispatch, tasks
+from calls.models import Call, CallBack, Command, Leg, Number
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place
-from tenants.db import run_in_tenant
+from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.telnyx_line import telnyx_line
 from tests.calls.waiting import until
 from tests.peers.telnyx import Fault, Person
+from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,3 +90,35 @@ async def test_carrier_that_is_down_for_good_leaves_an_order_that_nobody_repeats
     await dispatch.send(line.desk.tenant.id, (await order(line)).pk)
     assert len(dials(line)) == asked
     assert line.cloud.legs == {}
+
+
+async def test_promised_call_that_finds_a_busy_line_is_put_off(line):
+    """The whole way: from the clock to the carrier, and back to the promise."""
+    line.cloud.people[CUSTOMER] = Person(hangup_cause="user_busy")
+    tenant_id = line.desk.tenant.id
+
+    def promise():
+        Number.objects.filter(e164=line.desk.number).update(carrier="telnyx")
+        earlier = make_row(
+            Call,
+            agent=line.desk.agent,
+            version=line.desk.version,
+            number=Number.objects.get(e164=line.desk.number),
+            from_number=CUSTOMER,
+            language="es",
+            state="ended",
+            ended_at=timezone.now(),
+            end_reason="caller_hung_up",
+        )
+        return make_row(CallBack, call=earlier, number=CUSTOMER, due_at=timezone.now())
+
+    promised = await run_in_tenant(tenant_id, promise)
+    await run_unscoped(tasks.run_call_back, tenant_id, promised.pk)
+    await until(lambda: line.rows(Call, direction="outbound", end_reason="busy"))
+    assert len(dials(line)) == 1
+    await run_unscoped(tasks.run_call_back, tenant_id, promised.pk)
+    (found,) = await line.rows(CallBack)
+    assert (found.state, found.outcome, found.tries) == ("scheduled", "busy", 1)
+    assert found.not_before > timezone.now()
+    await run_unscoped(tasks.run_call_back, tenant_id, promised.pk)
+    assert len(dials(line)) == 1
