@@ -375,6 +375,14 @@ class AdvancedSettings(Settings):
         "", max_length=600, description=_("Said after the beep, if a message is to be left.")
     )
 
+    verdict_first: bool = Field(
+        False,
+        description=_(
+            "Speak only once it is known whether a person answered. A machine hears nothing but "
+            "its message; a person waits for some seconds."
+        ),
+    )
+
     @model_validator(mode="after")
     def _a_message_to_leave(self) -> AdvancedSettings:
         if self.voicemail == "leave_message" and not self.voicemail_message:

@@ -20,7 +20,14 @@ from calls.carrier_auth import api_url, installation_keys
 from calls.links import signals_url, stream_target, webhook_url
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
-from calls.providers.carriers.port import CarrierApi, Dial, Handover, InVain, LegGone
+from calls.providers.carriers.port import (
+    CarrierApi,
+    Dial,
+    Handover,
+    InVain,
+    LegGone,
+    MachineDetection,
+)
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.providers.carriers.steps import Step
@@ -192,7 +199,7 @@ async def _place(api: CarrierApi, order: Order, account: Account) -> None:
     """Dial, and remember the carrier's id of the new leg."""
     said = {name: value for name, value in order.arguments.items() if name != "call"}
     dial = Dial(
-        **said,
+        **{**said, "detect": MachineDetection(said["detect"])},
         stream=stream_target(order.carrier, order.call, record=account.records),
         signals_url=signals_url(order.carrier, order.call),
         command_id=order.command_id,

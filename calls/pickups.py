@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 0.4
 GIVE_UP_AFTER = 75.0  # longer than any mailbox talks before its beep
 
-Tell = Callable[[bool], None]
+Tell = Callable[[bool, bool], None]
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class _Watched:
     call: CallRef
     tell: Tell
     until: float
-    told: bool = False
+    told: tuple[bool, bool] | None = None
 
 
 class Pickups:
@@ -47,12 +47,19 @@ class Pickups:
         self._over = asyncio.Event()  # nobody is watched any more
 
     def watch(self, call: CallRef, tell: Tell) -> None:
-        """Say so when a machine answered: with whether it may be spoken to, and again if later."""
+        """Say so when a machine answered, and again what more is known of it.
+
+        That is whether it has beeped, and whether its greeting is over.
+        """
         self._watched[call.id] = _Watched(call, tell, time.monotonic() + self._give_up_after)
         running = self._task is not None and not self._task.done()
         if not running or self._task.get_loop() is not asyncio.get_running_loop():  # type: ignore[union-attr]
             self._over = asyncio.Event()
             self._task = asyncio.create_task(self._run(), name="calls.pickups")
+
+    async def look(self, call: CallRef) -> None:
+        """Look at once what is known of a call that is watched."""
+        await self._look(call.tenant_id, [call.id])
 
     def forget(self, call_id: int) -> None:
         """The call is over. One that was never watched is no matter."""
@@ -84,26 +91,26 @@ class Pickups:
         except Exception:
             log.exception("who picked up %d calls cannot be looked up now", len(call_ids))
             return
-        for call_id, (answerer, may_speak) in found.items():
-            self._found(call_id, answerer, may_speak)
+        for call_id, known in found.items():
+            self._found(call_id, *known)
 
-    def _found(self, call_id: int, answerer: str, may_speak: bool) -> None:
+    def _found(self, call_id: int, answerer: str, may_speak: bool, greeted: bool) -> None:
         watched = self._watched.get(call_id)
         if watched is None or answerer == Leg.PickedUp.UNKNOWN:
             return
         is_machine = answerer == Leg.PickedUp.MACHINE
-        if is_machine and (may_speak or not watched.told):
-            watched.told = True
-            watched.tell(may_speak)
+        if is_machine and watched.told != (may_speak, greeted):
+            watched.told = may_speak, greeted
+            watched.tell(may_speak, greeted)
         if may_speak or not is_machine:
             self.forget(call_id)
 
 
-def picked_up(call_ids: Sequence[int]) -> Mapping[int, tuple[str, bool]]:
-    """What is known of who answered these calls of the current tenant, and whether it beeped."""
+def picked_up(call_ids: Sequence[int]) -> Mapping[int, tuple[str, bool, bool]]:
+    """What is known of who answered these calls, and whether it beeped and has greeted."""
     legs = Leg.objects.filter(call_id__in=call_ids, role=Leg.Role.CUSTOMER).exclude(picked_up="")
-    rows = legs.values_list("call_id", "picked_up", "may_speak")
-    return {call_id: (answerer, may_speak) for call_id, answerer, may_speak in rows}
+    rows = legs.values_list("call_id", "picked_up", "may_speak", "greeted")
+    return {call_id: (answerer, may, greeted) for call_id, answerer, may, greeted in rows}
 
 
 pickups = Pickups()

@@ -124,6 +124,7 @@ class StoredCall:
         )
         if self._call.direction == Direction.OUTBOUND and not past.since:
             pickups.watch(self._store.call, self._machine_answered)
+            await pickups.look(self._store.call)  # it may have been found out before we talk
         if self._page is not None:
             await self._page.ready(
                 {
@@ -134,10 +135,10 @@ class StoredCall:
             )
         return self._session
 
-    def _machine_answered(self, may_speak: bool) -> None:
+    def _machine_answered(self, may_speak: bool, greeted: bool) -> None:
         """The carrier says that no person picked up."""
         if self._session is not None:
-            self._session.machine_answered(may_speak=may_speak)
+            self._session.machine_answered(may_speak=may_speak, greeted=greeted)
 
     async def press(self, keys: str) -> None:
         """Have the carrier press keys: the order is stored when this returns.

@@ -16,15 +16,17 @@ from django.views.decorators.http import require_POST
 from calls import reception, spoken, webhooks
 from calls.carrier_webhooks import Origin, take
 from calls.links import signals_url, stream_target
-from calls.models import Channel, Number
+from calls.models import Channel, Leg, Number
 from calls.presence import presence
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import Event, HandoverEnded
+from calls.providers.carriers.signals import Answerer, Event, HandoverEnded
 from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.addresses import address
 from calls.providers.carriers.twilio.events import ENDED_STATUSES, Kind, signals
+from calls.services.carrier_signals import leg_apply
 from calls.services.intake import Ring
-from tenants.db import run_unscoped, tenant_by_key
+from calls.services.parting import is_talked_to
+from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ async def _answer(origin: Origin, told: Event) -> HttpResponse:
     match told.kind:
         case Kind.INCOMING_CALL:
             return await _incoming(origin, told)
+        case Kind.ANSWERED:
+            return webhooks.document(await _begun(origin, told))
         case Kind.AFTER_STREAM | Kind.AFTER_DIAL:
             return webhooks.document(await _next(origin, told))
         case Kind.PERSON_KEY:
@@ -75,6 +79,24 @@ def _receive(ring: Ring, origin: Origin, accepting: bool) -> reception.Welcome |
     if origin.tenant_id is not None and theirs != origin.tenant_id:
         return reception.to_nobody(ring)
     return reception.receive(ring, accepting=accepting, account_id=origin.account_id)
+
+
+async def _begun(origin: Origin, told: Event) -> str:
+    """Who answered a call of ours is known: the agent talks to them, or hangs up on a machine."""
+    if origin.call is None or origin.tenant_id is None:
+        return twiml.hang_up()
+    if not await run_in_tenant(origin.tenant_id, _is_talked_to, origin, told):
+        return twiml.hang_up()
+    return twiml.stream(stream_target(Channel.TWILIO, origin.call))
+
+
+def _is_talked_to(origin: Origin, told: Event) -> bool:
+    """Judged by what was told before, too; the conversation finds it on the leg's row."""
+    leg_apply(carrier_name=origin.carrier, leg=told.leg)
+    leg = Leg.objects.select_related("call__version").get(
+        carrier=origin.carrier, carrier_id=told.leg
+    )
+    return is_talked_to(leg.call, Answerer(leg.picked_up or Answerer.UNKNOWN))
 
 
 async def _next(origin: Origin, told: Event) -> str:

@@ -68,6 +68,7 @@ LABELS = {
     "advanced__idle_messages": _("Messages to a silent caller"),
     "advanced__voicemail": _("When a machine answers"),
     "advanced__voicemail_message": _("Message to leave"),
+    "advanced__verdict_first": _("Find out who answered first"),
 }
 
 # Choices that are words; names of providers and dialects stay as they are.

@@ -85,6 +85,9 @@ class Leg(TenantModel):
     may_speak = models.BooleanField(
         _("it has beeped"), default=False, help_text=_("A message may be left on the machine")
     )
+    greeted = models.BooleanField(
+        _("it has greeted"), default=False, help_text=_("The machine's greeting is over")
+    )
 
     class Meta(TenantModel.Meta):
         verbose_name = _("leg")

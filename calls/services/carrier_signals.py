@@ -35,7 +35,7 @@ from calls.services.carrier_recordings import recording_expect, recording_failed
 from calls.services.commands import command_give
 from calls.services.intake import REFUSALS, Ring, call_announce
 from calls.services.legs import caller_take_back, leg_follow, leg_not_awaited, leg_open
-from calls.services.parting import VOICEMAIL, leaves_messages, leg_say
+from calls.services.parting import VOICEMAIL, is_talked_to, leg_say, waits_for_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +180,8 @@ def _incoming(signals: Sequence[Signal]) -> Ringing | None:
 
 def _react(leg: Leg, signal: Signal) -> None:
     match signal:
-        case Detected(answerer=Answerer.MACHINE | Answerer.FAX):
-            _machine_picked_up(leg, signal.answerer)
+        case Detected():
+            _picked_up(leg, signal.answerer)
         case StreamStopped() if signal.failure:
             _open_stream_again(leg)
         case HandoverEnded(reached=False):
@@ -192,12 +192,14 @@ def _react(leg: Leg, signal: Signal) -> None:
             recording_failed(call=leg.call, told=signal)
 
 
-def _machine_picked_up(leg: Leg, answerer: Answerer) -> None:
-    """Hang up, unless the agent leaves messages: then its conversation knows what to do."""
+def _picked_up(leg: Leg, answerer: Answerer) -> None:
+    """Hang up on a machine, unless the agent leaves messages; else let who waits for it have it."""
     if leg.role != Leg.Role.CUSTOMER or leg.direction != Direction.OUTBOUND:
         return
-    if answerer == Answerer.FAX or not leaves_messages(leg.call):
+    if not is_talked_to(leg.call, answerer):
         command_give(leg=leg, kind=Command.Kind.HANG_UP, reason=VOICEMAIL)
+    elif waits_for_verdict(leg) and not carrier(leg.carrier).asks_what_next:
+        command_give(leg=leg, kind=Command.Kind.REATTACH, reason="verdict")
 
 
 def _open_stream_again(leg: Leg) -> None:

@@ -11,7 +11,7 @@ from calls import spoken
 from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.legs import LegPicture, picture
 from calls.providers.carriers.registry import carrier
-from calls.providers.carriers.signals import EndCause, Signal
+from calls.providers.carriers.signals import Answerer, EndCause, Signal
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
@@ -28,6 +28,7 @@ _NEVER_TALKED = {
     EndCause.FAILED: EndReason.FAILED,
     EndCause.UNKNOWN_NUMBER: EndReason.UNKNOWN_NUMBER,
 }
+_MACHINES = (Answerer.MACHINE, Answerer.FAX)
 
 
 def leg_open(
@@ -130,7 +131,7 @@ def leg_follow(*, leg: Leg, signals: Sequence[Signal]) -> LegPicture:
     leg.cause = seen.cause.value if seen.cause is not None else ""
     leg.detail = seen.detail[:200]
     leg.picked_up = seen.answerer.value if seen.answerer is not None else ""
-    leg.may_speak = seen.may_speak
+    leg.may_speak, leg.greeted = seen.may_speak, seen.greeted
     leg.save()
     if leg.state == Leg.State.ENDED and was != leg.state and leg.role == Leg.Role.CUSTOMER:
         _customer_gone(leg, seen)
@@ -147,6 +148,8 @@ def _customer_gone(leg: Leg, seen: LegPicture) -> None:
     ended_at = seen.ended_at or timezone.now()
     if call.state == State.RINGING:
         reason = _NEVER_TALKED[seen.cause or EndCause.COMPLETED]
+        if leg.direction == Direction.OUTBOUND and seen.answerer in _MACHINES:
+            reason = EndReason.VOICEMAIL
         call_close(call_id=call.pk, closing=Closing(reason, ended_at))
     elif call.state == State.LIVE and call.media_lost_at is not None:
         call_close(call_id=call.pk, closing=Closing(EndReason.CALLER_HUNG_UP, ended_at))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.db.models import Q, QuerySet
+
 from calls import spoken
 from calls.models import Call, Command, Leg, State
 from calls.providers.carriers.registry import CARRIERS, carrier
@@ -20,6 +22,8 @@ from calls.voice.end_reasons import EndReason
 PLACED_BY = timedelta(seconds=10)
 # So long a line may be silent before it is ended with an apology.
 SILENT_AFTER = timedelta(seconds=10)
+# So long a carrier may take to find out who answered: a machine's whole greeting.
+VERDICT_WITHIN = timedelta(seconds=65)
 # So long after a hand-over was ordered, somebody has to be on their way.
 HANDED_OVER_BY = timedelta(seconds=60)
 # A carrier that asks what comes next is told to hang up there; so long it may take to do that.
@@ -65,7 +69,19 @@ def _deaf_calls(now: datetime) -> list[int]:
         legs__state=Leg.State.ANSWERED,
         legs__answered_at__lt=before,
     )
-    return [*lost.values_list("pk", flat=True), *answered.values_list("pk", flat=True).distinct()]
+    silent = answered.exclude(pk__in=_held(now).values("call")).distinct()
+    return [*lost.values_list("pk", flat=True), *silent.values_list("pk", flat=True)]
+
+
+def _held(now: datetime) -> QuerySet[Leg]:
+    """Calls of ours that are connected only once it is known who answered, or just was."""
+    legs: QuerySet[Leg] = Leg.objects.filter(
+        Q(picked_up="", answered_at__gt=now - VERDICT_WITHIN)
+        | ~Q(picked_up="") & Q(updated_at__gt=now - SILENT_AFTER),
+        commands__kind=Command.Kind.PLACE,
+        commands__arguments__verdict_first=True,
+    )
+    return legs
 
 
 def _end_unasked(call_id: int) -> None:

@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 
 from django.utils import timezone
 
 from agents.models import Agent, AgentVersion
+from agents.profiles import Channel
 from agents.selectors import published_version
 from calls.errors import (
     AgentNotPublished,
@@ -35,7 +37,7 @@ from calls.models import (
     State,
 )
 from calls.phone_numbers import NotANumber, e164, zones_of
-from calls.providers.carriers.port import Capability
+from calls.providers.carriers.port import Capability, MachineDetection
 from calls.providers.carriers.registry import UnknownCarrier, carrier
 from calls.routing.hours import Interval, everywhere, next_everywhere
 from calls.services.calls import finalise_on_commit
@@ -307,17 +309,22 @@ def _write(wanted: Wanted, to_number: str, now: datetime) -> Placed:
         from_number=number.e164,
         to_number=to_number,
     )
-    return Placed(call, _order(leg, call))
+    return Placed(call, _order(leg, call, version))
 
 
-def _order(leg: Leg, call: Call) -> Command | None:
+def _order(leg: Leg, call: Call, version: AgentVersion) -> Command | None:
     """What the carrier is asked for; `calls.dispatch` adds where it brings sound and signals."""
+    advanced = version.profile(cast(Channel, call.channel)).advanced
+    detects = Capability.MACHINE_DETECTION in carrier(leg.carrier).capabilities
+    leaves = advanced.voicemail == "leave_message"
+    wanted = MachineDetection.AFTER_GREETING if leaves else MachineDetection.AT_ONCE
     said = {
         "call": str(call.public_id),
         "to_number": call.to_number,
         "from_number": call.from_number,
         "ring_seconds": RING_SECONDS,
-        "detect_machine": Capability.MACHINE_DETECTION in carrier(leg.carrier).capabilities,
+        "detect": wanted if detects else MachineDetection.OFF,
+        "verdict_first": detects and advanced.verdict_first,
     }
     return command_give(leg=leg, kind=Command.Kind.PLACE, reason="place", arguments=said)
 

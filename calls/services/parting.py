@@ -14,6 +14,7 @@ from agents.profiles import Channel
 from calls import spoken
 from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.signals import Answerer
 from calls.services.commands import command_give
 from calls.voice.end_reasons import EndReason
 
@@ -98,8 +99,20 @@ def reason_known_better(*, call_id: int, reason: str) -> str:
     return str(reason)
 
 
-def leaves_messages(call: Call) -> bool:
-    """Whether a machine that answers this call is left a message."""
+def is_talked_to(call: Call, answerer: Answerer) -> bool:
+    """Whether the agent talks to who answered this call: a machine only to leave a message."""
+    if answerer == Answerer.MACHINE:
+        return _leaves_messages(call)
+    return answerer != Answerer.FAX
+
+
+def waits_for_verdict(leg: Leg) -> bool:
+    """Whether a call that we placed is connected only once it is known who answered."""
+    order = leg.commands.filter(kind=Command.Kind.PLACE, arguments__verdict_first=True)
+    return leg.call.state == State.RINGING and bool(order.exists())
+
+
+def _leaves_messages(call: Call) -> bool:
     if call.version is None:
         return False
     profile = call.version.profile(cast(Channel, call.channel))

@@ -35,12 +35,13 @@ class Person:
     """Whoever is at a number: what becomes of calling it.
 
     `hangup_cause` is Telnyx's word for not being answered. `keys` are pressed when asked for
-    some; `detected` is what machine detection finds, and a machine's greeting then ends.
+    some; `detected` is what machine detection finds, and a machine's greeting then ends so.
     """
 
     hangup_cause: str = ""
     keys: str = "1"
     detected: str = "human_residence"
+    greeting: str = "beep_detected"
 
 
 @dataclass
@@ -461,8 +462,7 @@ class TelnyxCloud:
             found = person.detected
             await self.tell(leg, "call.machine.premium.detection.ended", result=found)
             if found == "machine":
-                ended = "call.machine.premium.greeting.ended"
-                await self.tell(leg, ended, result="beep_detected")
+                await self.tell(leg, "call.machine.premium.greeting.ended", result=person.greeting)
 
     async def _open_stream(self, leg: Leg) -> None:
         """Connect to the server's socket, at the address where it is reached from here."""

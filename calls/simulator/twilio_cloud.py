@@ -35,7 +35,8 @@ class Person:
     """Whoever is at a number: what becomes of calling it.
 
     `status` is Twilio's word for not being answered. `keys` are pressed when asked for some;
-    `answered_by` is what machine detection finds. Who `hangs_up` does so on a briefing.
+    `answered_by` is what machine detection finds at the end of a greeting. Who `hangs_up` does so
+    on a briefing.
     """
 
     status: str = ""
@@ -311,11 +312,26 @@ class TwilioCloud:
     async def _placed(self, leg: Leg, form: Mapping[str, str]) -> None:
         if not await self.ring(leg):
             return
-        self.direct(leg, leg.twiml)
-        url = form.get("AsyncAmdStatusCallback")
-        if url and form.get("MachineDetection"):
-            found = {"AnsweredBy": self.person(leg).answered_by, "MachineDetectionDuration": "1800"}
-            await self.tell(url, {"CallSid": leg.sid, "AccountSid": self.sid, **found})
+        found = self._found_out(leg, form)
+        beside = found and form.get("AsyncAmd") == "true"
+        asked = {} if beside else found
+        document = await self.ask(leg, form["Url"], **asked) if "Url" in form else leg.twiml
+        if document is None:
+            await self.end(leg, "failed")
+            return
+        self.direct(leg, document)
+        if beside and (url := form.get("AsyncAmdStatusCallback")):
+            told = {"CallSid": leg.sid, "AccountSid": self.sid, "MachineDetectionDuration": "1800"}
+            await self.tell(url, {**told, **found})
+
+    def _found_out(self, leg: Leg, form: Mapping[str, str]) -> Form:
+        """What machine detection says (twilio.md, 6), if it was asked for."""
+        if not form.get("MachineDetection"):
+            return {}
+        answered_by = self.person(leg).answered_by
+        if form["MachineDetection"] == "Enable" and answered_by.startswith("machine"):
+            answered_by = "machine_start"
+        return {"AnsweredBy": answered_by}
 
     async def recorded(self, leg: Leg, sound: bytes, status: str = "completed") -> str:
         """A recording of the leg is told of at the server's webhook; its sid."""
@@ -385,9 +401,10 @@ class TwilioCloud:
         said = {name: values[-1] for name, values in form.items()}
         if not said.get("To", "").startswith(("+", "sip:", "client:")):
             raise Refused(400, 21211, f"The 'To' number {said.get('To')} is not valid")
-        if len(said.get("Twiml", "")) > _MOST_TWIML or not said.get("Twiml"):
-            raise Refused(400, 21205, "Twiml must be there, and at most 4000 characters long")
-        leg = self.add(Leg("outbound-api", said.get("From", ""), said["To"], twiml=said["Twiml"]))
+        twiml = said.get("Twiml", "")
+        if len(twiml) > _MOST_TWIML or not (twiml or said.get("Url")):
+            raise Refused(400, 21205, "Url, or Twiml of at most 4000 characters, must be there")
+        leg = self.add(Leg("outbound-api", said.get("From", ""), said["To"], twiml=twiml))
         leg.status_url = said.get("StatusCallback", "")
         leg.status_events = tuple(form.get("StatusCallbackEvent", ["completed"]))
         self.later(self._placed(leg, said))

@@ -101,7 +101,7 @@ class Talk(ABC, Generic[AnyPorts]):
         self._history = History(language, history)
         self._person = person
         self._message = voicemail
-        self._machine: list[bool] = []  # answered before the call had begun; whether it beeped
+        self._machine: list[tuple[bool, bool]] = []  # what answered before the call had begun
         self._tasks = Tasks(self._crashed)
         self._reason: EndReason | None = None
         self._over = asyncio.Event()
@@ -127,12 +127,12 @@ class Talk(ABC, Generic[AnyPorts]):
         else:
             self._ended(listed)
 
-    def machine_answered(self, *, may_speak: bool) -> None:
-        """No person picked up; may be said at any time, and again when a message may be left."""
+    def machine_answered(self, *, may_speak: bool, greeted: bool = False) -> None:
+        """No person picked up; may be said at any time, and again when more is known of it."""
         if self._begun:
-            self._voicemail.answered(may_speak=may_speak)
+            self._voicemail.answered(may_speak=may_speak, greeted=greeted)
         else:
-            self._machine.append(may_speak)
+            self._machine.append((may_speak, greeted))
 
     async def run(self) -> str:
         """Hold the conversation. Returns the end reason, one of `EndReason`."""
@@ -232,8 +232,8 @@ class Talk(ABC, Generic[AnyPorts]):
         self._start()
         floor.begin(self._ears, self._mouth, self._line, self._greeting)
         self._tasks.spawn(self._read(), "media")
-        for may_speak in self._machine:
-            self._voicemail.answered(may_speak=may_speak)
+        for may_speak, greeted in self._machine:
+            self._voicemail.answered(may_speak=may_speak, greeted=greeted)
         await self._over.wait()
 
     def _closed(self, event: Closed) -> None:

@@ -4,7 +4,8 @@
     agent      falls silent  ...  message, then hangs up    hangs up at once
     reason                        voicemail_left            voicemail
 
-A mailbox that hangs up in the middle of the message, or never beeps, is `voicemail`.
+Some mailboxes have no beep: a while after the end of its greeting the message is left without.
+A mailbox that hangs up in the middle of the message, or never comes to its end, is `voicemail`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from calls.voice.ports import Clock
 from calls.voice.states import Cue
 
 BEEP_LIMIT = 60_000.0  # ms: longer than any mailbox talks before its beep
+BEEP_WITHIN = 3_000.0  # ms from the end of a greeting, if there is a beep at all
 
 _THE_MAILBOX_DID = (EndReason.CALLER_HUNG_UP, EndReason.MEDIA_LOST)
 
@@ -45,9 +47,13 @@ class Voicemail:
         self._floor = floor
         self._answered = False
         self._no_beep = Timer(clock, self._hang_up)
+        self._no_more = Timer(clock, self._leave_message)
 
-    def answered(self, *, may_speak: bool) -> None:
-        """A machine picked up; told again, and for the first time too, with its beep."""
+    def answered(self, *, may_speak: bool, greeted: bool = False) -> None:
+        """A machine picked up; told again, and for the first time too, with what it does.
+
+        `greeted`: its greeting is over; `may_speak`: it has beeped.
+        """
         first, self._answered = not self._answered, True
         if first or may_speak:
             self._floor.record(Event.MACHINE_ANSWERED, {"may_speak": may_speak})
@@ -57,8 +63,9 @@ class Voicemail:
         if first and self._floor.cue(Cue.MACHINE):
             self._no_beep.set(self._clock.now() + BEEP_LIMIT)
         if may_speak:
-            self._no_beep.cancel()
-            self._floor.farewell(Parting(self._message, EndReason.VOICEMAIL_LEFT), Cue.BEEP)
+            self._leave_message()
+        elif greeted and self._no_more.at is None:
+            self._no_more.set(self._clock.now() + BEEP_WITHIN)
 
     def reason(self, reason: EndReason) -> EndReason:
         """Why the call ended: it was no caller who hung up."""
@@ -66,6 +73,11 @@ class Voicemail:
 
     def stop(self) -> None:
         self._no_beep.cancel()
+        self._no_more.cancel()
+
+    def _leave_message(self) -> None:
+        self.stop()
+        self._floor.farewell(Parting(self._message, EndReason.VOICEMAIL_LEFT), Cue.BEEP)
 
     def _hang_up(self) -> None:
         self._floor.end(EndReason.VOICEMAIL)

@@ -15,6 +15,7 @@ from agents.models import Agent
 from calls import dispatch, outbox
 from calls.errors import TooManyAtOnce
 from calls.models import Call, Command, DoNotCall, Leg, Number, OutboundSettings
+from calls.providers.carriers.port import MachineDetection
 from calls.providers.carriers.signals import Answered, EndCause, Ended, Ringing
 from calls.services import orders
 from calls.services.legs import leg_follow
@@ -49,7 +50,8 @@ def test_a_call_is_placed_with_its_leg_and_its_order(
         assert (order.leg, order.kind, order.state) == (leg, "place", "pending")
         assert order.arguments["call"] == told["id"]
         assert order.arguments["to_number"] == SOMEBODY
-        assert order.arguments["detect_machine"] is True
+        assert order.arguments["detect"] == "at_once"
+        assert order.arguments["verdict_first"] is False
         assert AuditEntry.objects.get(action="call.placed").target_id == told["id"]
     assert sent == [order.pk]
 
@@ -270,7 +272,8 @@ def test_a_process_without_an_event_loop_leaves_an_order_to_a_worker(
         Number.objects.update(carrier="telnyx")
         placed = call_place(wanted=Wanted(SOMEBODY, desk.agent), actor="tests")
     (dial,) = dialled
-    assert (dial.to_number, dial.from_number, dial.detect_machine) == (SOMEBODY, desk.number, True)
+    assert (dial.to_number, dial.from_number) == (SOMEBODY, desk.number)
+    assert dial.detect is MachineDetection.AT_ONCE
     assert str(placed.call.public_id) in dial.signals_url
     with tenant_transaction(desk.tenant.id):
         assert Command.objects.get().state == "done"

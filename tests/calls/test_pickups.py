@@ -43,11 +43,10 @@ def line(desk):
     return telephone(desk)
 
 
-def detected(answerer, *, may_speak=False):
+def detected(answerer, **known):
     return Detected(
-        event_id=uuid.uuid4().hex, leg="leg", at=timezone.now(), answerer=answerer,
-        may_speak=may_speak,
-    )  # fmt: skip
+        event_id=uuid.uuid4().hex, leg="leg", at=timezone.now(), answerer=answerer, **known
+    )
 
 
 def orders(desk, leg):
@@ -84,13 +83,13 @@ def test_a_machine_is_hung_up_on_unless_it_is_left_a_message(
 def test_the_beep_is_kept_with_the_leg_in_whatever_order_it_was_told(desk):
     _call, leg = telephone(desk)
     now = timezone.now()
-    beep = detected(Answerer.MACHINE, may_speak=True)
+    beep = detected(Answerer.MACHINE, may_speak=True, greeted=True)
     answer = Answered(event_id="a", leg="leg", at=now - timedelta(seconds=5))
     for told in ([beep, answer], [answer, detected(Answerer.MACHINE), beep]):
         with tenant_transaction(desk.tenant.id):
             leg_follow(leg=leg, signals=told)
             leg.refresh_from_db()
-        assert (leg.picked_up, leg.may_speak) == ("machine", True)
+        assert (leg.picked_up, leg.may_speak, leg.greeted) == ("machine", True, True)
 
 
 @pytest.mark.django_db
@@ -125,17 +124,21 @@ async def note(desk, leg, **known):
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_the_conversation_is_told_of_a_machine_and_of_its_beep_once_each(line, desk):
+async def test_the_conversation_is_told_of_a_machine_its_greeting_and_its_beep_once_each(
+    line, desk
+):
     call, leg = line
     pickups, told = Pickups(every=0.01), []
-    pickups.watch(ref(call), told.append)
+    pickups.watch(ref(call), lambda *known: told.append(known))
     await note(desk, leg, picked_up="unknown")
     await asyncio.sleep(0.05)
     assert told == []
     await note(desk, leg, picked_up="machine")
-    await until(lambda: told == [False])
+    await until(lambda: told == [(False, False)])
+    await note(desk, leg, greeted=True)
+    await until(lambda: told[1:] == [(False, True)])
     await note(desk, leg, may_speak=True)
-    await until(lambda: told == [False, True])
+    await until(lambda: told[2:] == [(True, True)])
     assert len(pickups) == 0
 
 
@@ -145,7 +148,7 @@ async def test_nobody_is_looked_after_who_is_no_machine(line, desk, answerer):
     call, leg = line
     await note(desk, leg, picked_up=answerer)
     pickups, told = Pickups(every=0.01), []
-    pickups.watch(ref(call), told.append)
+    pickups.watch(ref(call), lambda *known: told.append(known))
     await until(lambda: len(pickups) == 0)
     assert told == []
 
@@ -154,7 +157,7 @@ async def test_nobody_is_looked_after_who_is_no_machine(line, desk, answerer):
 async def test_a_call_of_which_nothing_is_ever_known_is_given_up(line):
     call, _leg = line
     pickups = Pickups(every=0.01, give_up_after=0.03)
-    pickups.watch(ref(call), lambda _: None)
+    pickups.watch(ref(call), lambda *_: None)
     await until(lambda: len(pickups) == 0)
 
 
@@ -172,16 +175,27 @@ async def test_a_database_that_is_away_is_asked_again(line, desk, monkeypatch):
 
     monkeypatch.setattr(pickups_module, "run_in_tenant", away_at_first)
     pickups, told = Pickups(every=0.01), []
-    pickups.watch(ref(call), told.append)
-    await until(lambda: told == [True])
+    pickups.watch(ref(call), lambda *known: told.append(known))
+    await until(lambda: told == [(True, False)])
     assert failures
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_known_before_the_conversation_begins_is_told_at_once(line, desk):
+    call, leg = line
+    await note(desk, leg, picked_up="machine", greeted=True)
+    pickups, told = Pickups(every=60), []
+    pickups.watch(ref(call), lambda *known: told.append(known))
+    await pickups.look(ref(call))
+    assert told == [(False, True)]
+    pickups.forget(call.pk)
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_call_that_is_over_is_looked_after_no_more(line, desk):
     call, leg = line
     pickups, told = Pickups(every=0.02), []
-    pickups.watch(ref(call), told.append)
+    pickups.watch(ref(call), lambda *known: told.append(known))
     pickups.forget(call.pk)
     pickups.forget(call.pk)
     await note(desk, leg, picked_up="machine")

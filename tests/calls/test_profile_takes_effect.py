@@ -23,11 +23,13 @@ from calls import session as session_module
 from calls import setup as composition
 from calls.adapters import NoRecorder
 from calls.live import live
-from calls.models import Call, Recording
+from calls.models import Call, Number, Recording
 from calls.providers.carriers.browser import BrowserMedia
 from calls.providers.health import forget_all
 from calls.providers.provider import Credentials, RecogniserOptions
 from calls.providers.registry import build_recognisers
+from calls.services import outbound
+from calls.services.outbound import Wanted, call_place
 from calls.session import StoredCall
 from calls.voice import TurnOptions
 from calls.voice.denoise import Denoiser
@@ -299,6 +301,19 @@ async def left_with_machines(world: World) -> Any:
     return world.session.others["voicemail"]
 
 
+async def verdict_first(world: World) -> Any:
+    def asked() -> Any:
+        Number.objects.update(carrier="telnyx")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(outbound, "may_be_called", lambda *_args: None)
+            wanted = Wanted("+525598765432", world.desk.agent)
+            placed = call_place(wanted=wanted, actor="tests")
+        assert placed.command is not None
+        return placed.command.arguments["verdict_first"]
+
+    return await run_in_tenant(world.desk.tenant.id, asked)
+
+
 # --- the table ----------------------------------------------------------------------------
 
 
@@ -364,6 +379,7 @@ ROWS: dict[str, Row] = {
         "Le llamó Andrea.",
         {"voicemail": "leave_message", "voicemail_message": "Soy Andrea."},
     ),
+    "advanced.verdict_first": Row(True, verdict_first, True),
 }
 TURNS: dict[str, Any] = {
     "vad_threshold": 0.7,

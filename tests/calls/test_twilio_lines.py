@@ -222,7 +222,7 @@ async def test_call_that_nobody_takes_ends_with_its_reason(line, monkeypatch, st
     await until(lambda: line.rows(Leg, state="ended", cause=reason))
     await until(lambda: line.rows(Command, state="done"))
     (form,) = line.dials()
-    assert (form["AsyncAmd"], form["MachineDetection"]) == (["true"], ["DetectMessageEnd"])
+    assert (form["AsyncAmd"], form["MachineDetection"]) == (["true"], ["Enable"])
 
 
 async def test_dial_whose_answer_was_lost_is_not_repeated_and_ends_by_its_callbacks(

@@ -4,7 +4,7 @@ import pytest
 
 from calls.voice import CallerSaid, CallSession, Event
 from calls.voice.testing import Script, run_script
-from calls.voice.voicemail import BEEP_LIMIT
+from calls.voice.voicemail import BEEP_LIMIT, BEEP_WITHIN
 from tests.voice.test_scripted_calls import booking, cleared, monologue, names, near, options, turns
 
 MESSAGE = "Hola, le llamó Andrea de Spirit Tours."
@@ -93,6 +93,30 @@ def test_a_machine_noticed_while_its_voice_interrupts_is_left_its_message():
     timeline = run_script(call, options(), voicemail=MESSAGE)
     assert Event.SPEECH_RESUMED not in names(timeline)
     assert said(timeline)[-1] == MESSAGE
+
+
+def test_a_beep_is_waited_for_a_little_after_the_greeting():
+    call = picked_up()
+    call.machine_answers(at=2.0)
+    call.machine_answers(at=9.0, greeted=True)
+    call.machine_answers(at=9.2, greeted=True)
+    call.machine_answers(at=10.5, greeted=True, may_speak=True)
+    timeline = run_script(call, options(), voicemail=MESSAGE)
+    assert said(timeline).count(MESSAGE) == 1
+    assert turns(timeline, "agent")[1].started == near(10.5)
+    assert timeline.ended == near(10.5 + SECONDS)
+
+
+@pytest.mark.parametrize("known", [2.0, 9.0])
+def test_a_machine_without_a_beep_is_left_the_message_all_the_same(known):
+    call = picked_up()
+    call.machine_answers(at=known, greeted=known == 9.0)
+    if known < 9.0:
+        call.machine_answers(at=9.0, greeted=True)
+    timeline = run_script(call, options(), voicemail=MESSAGE)
+    assert said(timeline)[-1] == MESSAGE
+    assert timeline.end_reason == "voicemail_left"
+    assert timeline.ended == near(9.0 + BEEP_WITHIN / 1000 + SECONDS)
 
 
 def test_a_machine_that_never_beeps_is_given_up():

@@ -46,6 +46,7 @@ class LegPicture:
     detail: str = ""
     answerer: Answerer | None = None
     may_speak: bool = False
+    greeted: bool = False
     bridged: bool = False
 
 
@@ -76,6 +77,7 @@ def _with(found: LegPicture, signal: Signal) -> LegPicture:
                 found,
                 answerer=signal.answerer,
                 may_speak=found.may_speak or signal.may_speak,
+                greeted=found.greeted or signal.greeted,
             )
         case Bridged():
             return replace(found, bridged=True)

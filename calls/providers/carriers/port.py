@@ -31,6 +31,14 @@ class Capability(StrEnum):
     RELAY = "relay"  # the carrier hears and speaks, and we exchange text
 
 
+class MachineDetection(StrEnum):
+    """What a carrier is to find out about a machine that answers."""
+
+    OFF = "off"
+    AT_ONCE = "at_once"  # that it is one, as soon as that can be told
+    AFTER_GREETING = "after_greeting"  # and when it has greeted, so that it may be left a message
+
+
 class Unsupported(ProviderError):
     """This carrier cannot do that at all; its `Capability` is missing."""
 
@@ -91,6 +99,8 @@ class StreamTarget:
 class Dial:
     """Call somebody and bring the sound to us once it is answered.
 
+    With `verdict_first` it is brought only once the carrier can tell who answered, which lets
+    them wait for some seconds; without, that is told while the call goes on.
     `client_state` comes back with every signal of the leg, for carriers that do so.
     """
 
@@ -101,7 +111,8 @@ class Dial:
     command_id: uuid.UUID
     ring_seconds: int = 30
     limit_seconds: int = 4 * 3600
-    detect_machine: bool = False
+    detect: MachineDetection = MachineDetection.OFF
+    verdict_first: bool = False
     client_state: str = ""
 
 

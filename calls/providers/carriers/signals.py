@@ -130,10 +130,14 @@ class Ended(Signal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detected(Signal):
-    """Who picked up. `may_speak`: the machine's greeting is over, a message may be left now."""
+    """Who picked up. `may_speak`: the machine has beeped, a message may be left now.
+
+    `greeted`: its greeting is over; a beep may come yet, or none will.
+    """
 
     answerer: Answerer
     may_speak: bool = False
+    greeted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

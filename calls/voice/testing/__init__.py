@@ -139,8 +139,8 @@ def _tell_from_outside(script: Script, session: CallSession) -> None:
     loop = asyncio.get_running_loop()
     for at, reason in script.ended_from_outside:
         loop.call_at(at, session.end, reason)
-    for at, may_speak in script.machine_told:
-        loop.call_at(at, partial(session.machine_answered, may_speak=may_speak))
+    for at, known in script.machine_told:
+        loop.call_at(at, partial(session.machine_answered, **known))
 
 
 def _timeline(

@@ -115,7 +115,7 @@ class Script:
         self.presses: list[tuple[float, str]] = []
         self.hangs_up_at = NEVER
         self.ended_from_outside: list[tuple[float, str]] = []
-        self.machine_told: list[tuple[float, bool]] = []
+        self.machine_told: list[tuple[float, dict[str, bool]]] = []
         self.judgements: dict[str, float] = {}
         self._steps: list[Step | _Caller] = []
 
@@ -157,9 +157,9 @@ class Script:
     def caller_hangs_up(self, at: float) -> None:
         self.hangs_up_at = at
 
-    def machine_answers(self, at: float, *, may_speak: bool = False) -> None:
-        """The carrier says that a machine picked up, and whether it has beeped."""
-        self.machine_told.append((at, may_speak))
+    def machine_answers(self, at: float, *, may_speak: bool = False, greeted: bool = False) -> None:
+        """The carrier says that a machine picked up, and whether it has greeted and beeped."""
+        self.machine_told.append((at, {"may_speak": may_speak, "greeted": greeted}))
 
     # --- the agent --------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import pytest
 from agents.brain.errors import ProviderError
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Capability, OutgoingMessage, Unsupported
+from calls.providers.carriers.port import Capability, MachineDetection, OutgoingMessage, Unsupported
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -99,10 +99,10 @@ async def test_placed_call_that_nobody_takes_says_why(exchange, manner, cause):
 async def test_voicemail_is_detected_and_may_be_spoken_to(exchange):
     if Capability.MACHINE_DETECTION not in exchange.capabilities:
         with pytest.raises(Unsupported):
-            await exchange.api.place(exchange.dial(detect_machine=True))
+            await exchange.api.place(exchange.dial(detect=MachineDetection.AFTER_GREETING))
         return
     exchange.person(Manner.MACHINE)
-    leg = await exchange.api.place(exchange.dial(detect_machine=True))
+    leg = await exchange.api.place(exchange.dial(detect=MachineDetection.AFTER_GREETING))
 
     def seen():
         return picture(signal for signal in exchange.witness.signals if signal.leg == leg)

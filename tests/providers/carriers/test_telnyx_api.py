@@ -15,7 +15,14 @@ from agents.brain.errors import (
     ProviderTimeout,
     QuotaExceeded,
 )
-from calls.providers.carriers.port import Dial, Handover, LegGone, OutgoingMessage, StreamTarget
+from calls.providers.carriers.port import (
+    Dial,
+    Handover,
+    LegGone,
+    MachineDetection,
+    OutgoingMessage,
+    StreamTarget,
+)
 from calls.providers.carriers.signals import MessageKind
 from calls.providers.carriers.telnyx.api import TelnyxApi
 from calls.providers.carriers.telnyx.client import Pace
@@ -94,7 +101,8 @@ async def test_call_is_answered_with_its_sound_both_ways_and_recorded(cloud, api
 
 async def test_call_is_placed(cloud, api):
     dial = Dial("+52", "+1", TARGET, "http://127.0.0.1:1/signals", ID, ring_seconds=1,
-                limit_seconds=10**6, detect_machine=True, client_state="campaign-7")  # fmt: skip
+                limit_seconds=10**6, detect=MachineDetection.AFTER_GREETING,
+                client_state="campaign-7")  # fmt: skip
     leg = await api.place(dial)
     assert cloud.legs[leg].to_number == "+52"
     (body,) = asked(cloud, "/v2/calls")

@@ -10,7 +10,7 @@ import pytest
 
 from agents.brain.errors import NetworkFailure
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Dial, Handover, OutgoingMessage
+from calls.providers.carriers.port import Dial, Handover, MachineDetection, OutgoingMessage
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -158,7 +158,9 @@ def dial(office, to: str = "+49", **changes) -> Dial:
 
 async def test_placed_call_is_answered_and_streams():
     async with an_office() as (office, _):
-        leg = await office.api.place(dial(office, client_state="row-7", detect_machine=True))
+        leg = await office.api.place(
+            dial(office, client_state="row-7", detect=MachineDetection.AFTER_GREETING)
+        )
         await office.until(lambda: office.starts)
         ringing = await office.told(Ringing, leg)
         assert (ringing.incoming, ringing.client_state) == (False, "row-7")
@@ -169,7 +171,7 @@ async def test_placed_call_is_answered_and_streams():
 async def test_machine_may_be_left_a_message():
     async with an_office() as (office, cloud):
         cloud.people["+49"] = Person(detected="machine")
-        leg = await office.api.place(dial(office, detect_machine=True))
+        leg = await office.api.place(dial(office, detect=MachineDetection.AFTER_GREETING))
         await office.until(lambda: picture(s for s in office.signals if s.leg == leg).may_speak)
 
 

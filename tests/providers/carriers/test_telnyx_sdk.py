@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from calls.providers.carriers.port import Handover, OutgoingMessage
+from calls.providers.carriers.port import Handover, MachineDetection, OutgoingMessage
 from calls.providers.carriers.signals import (
     Ended,
     HandoverEnded,
@@ -134,7 +134,7 @@ async def test_sdk_knows_all_that_is_said_in_either_direction():
         await office.told(HandoverEnded)
         await hand_over(office, leg, "Pulse 1.")
         await office.until(lambda: leg.bridged_to)
-        await office.api.place(dial(office, detect_machine=True))
+        await office.api.place(dial(office, detect=MachineDetection.AFTER_GREETING))
         for kind in MessageKind:
             await office.api.send_message(
                 OutgoingMessage(kind, "+2", "+1", "Hola", f"{office.url}/s")

@@ -219,10 +219,15 @@ def test_who_picked_up_is_told(kind, result, answerer):
 
 
 @pytest.mark.parametrize("premium", ["", "premium."])
-@pytest.mark.parametrize("result", ["beep_detected", "prompt_ended", "not_sure"])
-def test_message_may_be_left_after_the_greeting(premium, result):
+@pytest.mark.parametrize(
+    ("result", "beeped"),
+    [("beep_detected", True), ("prompt_ended", False), ("ended", False), ("not_sure", False)],
+)
+def test_message_may_be_left_after_the_beep_which_may_come_after_the_greeting(
+    premium, result, beeped
+):
     found = only(webhook(f"call.machine.{premium}greeting.ended", result=result))
-    assert (found.answerer, found.may_speak) == (Answerer.MACHINE, True)
+    assert (found.answerer, found.may_speak, found.greeted) == (Answerer.MACHINE, beeped, True)
 
 
 # --- recordings --------------------------------------------------------------------------

@@ -18,7 +18,14 @@ from agents.brain.errors import (
     QuotaExceeded,
 )
 from calls.providers.carriers.bearer import MemoryTokens
-from calls.providers.carriers.port import Dial, Handover, LegGone, StreamTarget, Unsupported
+from calls.providers.carriers.port import (
+    Dial,
+    Handover,
+    LegGone,
+    MachineDetection,
+    StreamTarget,
+    Unsupported,
+)
 from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, Signal
 from calls.providers.carriers.threecx.api import ThreeCxApi
 from calls.providers.carriers.threecx.control import ActionFailed, CallControl
@@ -268,7 +275,7 @@ async def test_what_a_pbx_cannot_do_is_said():
         with pytest.raises(Unsupported, match="no keys"):
             await api.send_dtmf(leg, "1", COMMAND)
         with pytest.raises(Unsupported, match="machine detection"):
-            await api.place(dial(detect_machine=True))
+            await api.place(dial(detect=MachineDetection.AFTER_GREETING))
         with pytest.raises(Unsupported, match="warm transfer"):
             await api.hand_over(handover(pbx.ring(), briefing="x"))
         with pytest.raises(Unsupported, match="recording"):

@@ -23,6 +23,7 @@ from calls.providers.carriers.port import (
     Dial,
     Handover,
     LegGone,
+    MachineDetection,
     OutgoingMessage,
     StreamTarget,
     Unsupported,
@@ -105,10 +106,27 @@ async def test_placing_asks_for_every_step_and_the_stream(desk):
 
 
 async def test_machines_are_looked_for_beside_the_call(desk):
-    await desk.api.place(dial(detect_machine=True))
-    (form,) = desk.forms
-    assert (form["MachineDetection"], form["AsyncAmd"]) == (["DetectMessageEnd"], ["true"])
-    assert form["AsyncAmdStatusCallback"] == [f"{HOOKS}/machine"]
+    await desk.api.place(dial(detect=MachineDetection.AT_ONCE))
+    await desk.api.place(dial(detect=MachineDetection.AFTER_GREETING))
+    at_once, after_greeting = desk.forms
+    assert at_once["MachineDetection"] == ["Enable"]
+    assert "MachineDetectionTimeout" not in at_once
+    assert after_greeting["MachineDetection"] == ["DetectMessageEnd"]
+    assert after_greeting["MachineDetectionTimeout"] == ["59"]
+    for form in (at_once, after_greeting):
+        assert form["AsyncAmd"] == ["true"]
+        assert form["AsyncAmdStatusCallback"] == [f"{HOOKS}/machine"]
+        assert twiml_in(form)[0].tag == "Connect"
+
+
+async def test_machines_are_looked_for_before_the_call_is_connected(desk):
+    await desk.api.place(dial(detect=MachineDetection.AT_ONCE, verdict_first=True))
+    await desk.api.place(dial(verdict_first=True))  # which nothing is to be found out about
+    (form, other) = desk.forms
+    assert (form["MachineDetection"], form["Url"]) == (["Enable"], [f"{HOOKS}/answered"])
+    assert not {"Twiml", "AsyncAmd", "AsyncAmdStatusCallback"} & set(form)
+    assert "Twiml" in other
+    assert not {"Url", "MachineDetection"} & set(other)
 
 
 async def test_recording_has_both_sides_apart(desk):

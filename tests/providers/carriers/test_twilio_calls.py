@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Dial, Handover, OutgoingMessage
+from calls.providers.carriers.port import Dial, Handover, MachineDetection, OutgoingMessage
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -164,7 +164,7 @@ def dial(office, to: str = "+49", **changes) -> Dial:
 
 async def test_placed_call_is_answered_and_streams():
     async with an_office() as (office, _):
-        leg = await office.api.place(dial(office, detect_machine=True))
+        leg = await office.api.place(dial(office, detect=MachineDetection.AFTER_GREETING))
         await office.until(lambda: office.starts)
         ringing = await office.told(Ringing, leg)
         assert (ringing.incoming, ringing.to_number) == (False, "+49")
@@ -177,7 +177,7 @@ async def test_placed_call_is_answered_and_streams():
 async def test_machine_may_be_left_a_message():
     async with an_office() as (office, cloud):
         cloud.people["+49"] = Person(answered_by="machine_end_beep")
-        leg = await office.api.place(dial(office, detect_machine=True))
+        leg = await office.api.place(dial(office, detect=MachineDetection.AFTER_GREETING))
         await office.until(lambda: picture(s for s in office.signals if s.leg == leg).may_speak)
 
 

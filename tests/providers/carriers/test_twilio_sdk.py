@@ -15,7 +15,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from calls.providers.carriers.port import OutgoingMessage, StreamTarget
+from calls.providers.carriers.port import MachineDetection, OutgoingMessage, StreamTarget
 from calls.providers.carriers.signals import MessageKind
 from tests.peers.twilio_cloud import Fault, Leg, RudeCloud
 from tests.providers.carriers.test_twilio_calls import dial, hand_over, on_the_phone
@@ -131,7 +131,7 @@ async def test_sdk_knows_every_field_that_we_send():
     async with an_office() as (office, cloud):
         leg, _, _ = await on_the_phone(office, cloud)
         stream = StreamTarget(office.target("x").url, {"a": "b"}, record=True)
-        await office.api.place(dial(office, detect_machine=True, stream=stream))
+        await office.api.place(dial(office, detect=MachineDetection.AFTER_GREETING, stream=stream))
         await office.api.record(leg.sid, office.hooks)
         await office.api.reattach(leg.sid, office.target("again"), uuid.uuid4())
         await hand_over(office, leg, "Pulse 1.")

@@ -85,6 +85,8 @@ class TwilioOffice(Office):
                 return twiml.stream(self.target("again", self.hooks))
             case Kind.AFTER_DIAL if not self._reached(told):
                 return twiml.stream(self.target("back", self.hooks))
+            case Kind.ANSWERED:
+                return twiml.stream(self.target("secret", self.hooks))
             case Kind.PERSON_KEY:
                 return transfer.answer(told)
         return twiml.hang_up()

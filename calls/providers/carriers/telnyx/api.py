@@ -15,6 +15,7 @@ from calls.providers.carriers.port import (
     Dial,
     Handover,
     LegGone,
+    MachineDetection,
     Media,
     OutgoingMessage,
     StreamTarget,
@@ -80,9 +81,9 @@ class TelnyxApi:
             "time_limit_secs": min(dial.limit_seconds, _LIMIT_SECONDS),
             "webhook_url": dial.signals_url,
             "command_id": str(dial.command_id),
-            **self._stream(dial.stream, dial.client_state),
+            **self._stream(dial.stream, dial.client_state, later=dial.verdict_first),
         }
-        if dial.detect_machine:
+        if dial.detect is not MachineDetection.OFF:
             body["answering_machine_detection"] = "premium"
         return await self._dial(body)
 
@@ -231,10 +232,12 @@ class TelnyxApi:
         path = f"calls/{quote(leg, safe='')}/actions/{action}"
         await self._client.post(path, {**body, "command_id": str(command_id)})
 
-    def _stream(self, stream: StreamTarget, state: str = "") -> dict[str, Any]:
-        """The fields that bring a leg's sound to us, from the moment it is answered."""
+    def _stream(
+        self, stream: StreamTarget, state: str = "", *, later: bool = False
+    ) -> dict[str, Any]:
+        """The fields that bring a leg's sound to us, from the moment it is answered, or `later`."""
         parameters = {**stream.parameters, CODEC_PARAMETER: self._codec}
-        body = self._stream_fields(stream.url)
+        body = {} if later else self._stream_fields(stream.url)
         body["client_state"] = Carried(state, parameters).pack()
         if stream.record:
             body |= {"record": "record-from-answer", "record_channels": "dual"}

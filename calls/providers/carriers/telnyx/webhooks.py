@@ -204,10 +204,17 @@ def _detected(event: Event) -> list[Signal]:
 
 
 def _greeting_ended(event: Event) -> list[Signal]:
-    """Only a machine greets. `not_sure` is the last that will be told: better speak than wait."""
-    leg = event.required("call_control_id")
-    machine = Answerer.MACHINE
-    return [Detected(event_id=event.id, leg=leg, at=event.at, answerer=machine, may_speak=True)]
+    """Only a machine greets. Anything but a beep may be followed by one, or by nothing."""
+    return [
+        Detected(
+            event_id=event.id,
+            leg=event.required("call_control_id"),
+            at=event.at,
+            answerer=Answerer.MACHINE,
+            may_speak=event.required("result") == "beep_detected",
+            greeted=True,
+        )
+    ]
 
 
 def _recorded(event: Event) -> list[Signal]:

@@ -27,6 +27,7 @@ from calls.providers.carriers.port import (
     Dial,
     Handover,
     LegGone,
+    MachineDetection,
     Media,
     OutgoingMessage,
     StreamTarget,
@@ -98,7 +99,7 @@ class ThreeCxApi:
 
         The PBX's own rules choose the number that is shown and how long a call may last.
         """
-        if dial.detect_machine:
+        if dial.detect is not MachineDetection.OFF:
             raise _cannot(Capability.MACHINE_DETECTION)
         party = await self.control.make_call(dial.to_number, dial.ring_seconds)
         return leg_name(party.leg, dial.command_id)

@@ -17,6 +17,7 @@ from calls.providers.carriers.port import (
     Dial,
     Handover,
     LegGone,
+    MachineDetection,
     Media,
     OutgoingMessage,
     StreamTarget,
@@ -45,6 +46,7 @@ _STEPS = ("initiated", "ringing", "answered", "completed")
 _RECORDING_EVENTS = ("completed", "absent")
 _RING_SECONDS = (5, 600)
 _LIMIT_SECONDS = 14_400
+_GREETING_SECONDS = "59"  # the longest that Twilio listens to a greeting
 
 
 class TwilioApi:
@@ -77,22 +79,21 @@ class TwilioApi:
         """Call somebody; the answered call is connected to our media socket.
 
         A machine is looked for while the call goes on, so nobody waits for the verdict in
-        silence; for one, it is told once its greeting is over.
+        silence; or before it is connected, and `answered` is asked what to do with whom.
         """
         signals_url = dial.stream.signals_url or dial.signals_url
         target = replace(dial.stream, signals_url=signals_url)
         form = {
             **_leg(dial.to_number, dial.from_number, dial.ring_seconds),
-            "Twiml": twiml.stream(target),
             **_told(address(dial.signals_url, Kind.CALL_STATUS)),
             "TimeLimit": str(min(dial.limit_seconds, _LIMIT_SECONDS)),
         }
-        if dial.detect_machine:
-            form |= {
-                "MachineDetection": "DetectMessageEnd",
-                "AsyncAmd": "true",
-                "AsyncAmdStatusCallback": address(dial.signals_url, Kind.MACHINE),
-            }
+        if dial.detect is MachineDetection.OFF or not dial.verdict_first:
+            form["Twiml"] = twiml.stream(target)
+        else:
+            form["Url"] = address(dial.signals_url, Kind.ANSWERED)
+        if dial.detect is not MachineDetection.OFF:
+            form |= _detection(dial)
         if dial.stream.record:
             form |= {"Record": "true", **_recording(dial.signals_url)}
         return await self._create("Calls", form)
@@ -265,6 +266,20 @@ def _after_dial(about: Mapping[str, str]) -> str:
 
 def _told(status_url: str) -> dict[str, str | Sequence[str]]:
     return {"StatusCallback": status_url, "StatusCallbackEvent": _STEPS}
+
+
+def _detection(dial: Dial) -> dict[str, str | Sequence[str]]:
+    """How a machine is looked for (twilio.md, 6): the end of a greeting may be long in coming."""
+    form: dict[str, str | Sequence[str]] = {"MachineDetection": "Enable"}
+    if dial.detect is MachineDetection.AFTER_GREETING:
+        form = {
+            "MachineDetection": "DetectMessageEnd",
+            "MachineDetectionTimeout": _GREETING_SECONDS,
+        }
+    if not dial.verdict_first:
+        told = address(dial.signals_url, Kind.MACHINE)
+        form |= {"AsyncAmd": "true", "AsyncAmdStatusCallback": told}
+    return form
 
 
 def _recording(signals_url: str) -> dict[str, str | Sequence[str]]:

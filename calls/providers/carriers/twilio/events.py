@@ -39,6 +39,7 @@ class Kind(StrEnum):
 
     INCOMING_CALL = "incoming-call"
     CALL_STATUS = "call-status"
+    ANSWERED = "answered"
     MACHINE = "machine"
     STREAM = "stream"
     AFTER_STREAM = "after-stream"
@@ -63,6 +64,7 @@ ACCEPT_KEY = "1"
 _IDENTITY = {
     Kind.INCOMING_CALL: ("CallSid",),
     Kind.CALL_STATUS: ("CallSid", "SequenceNumber", "CallStatus"),
+    Kind.ANSWERED: ("CallSid", "AnsweredBy"),
     Kind.MACHINE: ("CallSid", "AnsweredBy"),
     Kind.STREAM: ("CallSid", "StreamSid", "StreamEvent"),
     Kind.AFTER_STREAM: ("CallSid", "after", "CallStatus"),
@@ -333,6 +335,7 @@ def _message_status(told: Event, form: Mapping[str, str]) -> list[Signal]:
 _READERS: dict[Kind, Callable[[Event, Mapping[str, str]], list[Signal]]] = {
     Kind.INCOMING_CALL: _incoming,
     Kind.CALL_STATUS: _call_status,
+    Kind.ANSWERED: _machine,
     Kind.MACHINE: _machine,
     Kind.STREAM: _stream,
     Kind.AFTER_STREAM: _after_stream,
