@@ -330,7 +330,7 @@ class Call {
     this.stream.getTracks().forEach((track) => track.stop());
     this.audio.context.close();
     if (this.connection) this.connection.close();
-    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close();
+    if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000);
     if (call === this) { call = null; setIdle(); }
   }
 }

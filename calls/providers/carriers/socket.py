@@ -75,8 +75,9 @@ class WatchedSocket(ABC, Generic[Event]):
     on the way.
     """
 
-    # Close codes after which the other side left in good order: normal, going away, none given.
-    orderly: frozenset[int] = frozenset({1000, 1001, 1005})
+    # Close codes after which the other side left in good order: normal, and going away. uvicorn
+    # tells 1005, "none given", of a connection that broke as well.
+    orderly: frozenset[int] = frozenset({1000, 1001})
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Every carrier behind one face: a stand-in, our adapter to it, and somebody who telephones.
 
-A new carrier is one class that keeps to `Exchange`, and one row in `EXCHANGES`.
+A new carrier is one class that keeps to `Exchange`, and one row in `EXCHANGES`; pages are lines
+without a carrier (`pages.py`).
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class FarEnd(ABC):
     def heard(self) -> bytes:
         """All the sound that came, as PCM16."""
 
+    def has_heard(self, pcm: bytes) -> bool:
+        """Whether that sound came: exactly, or as mu-law has it."""
+        return pcm in self.heard or mulaw_decode(mulaw_encode(pcm)) in self.heard
+
     @property
     @abstractmethod
     def left_to_play(self) -> float:
@@ -81,21 +86,31 @@ class FarEnd(ABC):
         """Whether the leg is over."""
 
 
-class Exchange(ABC):
-    """One carrier with our adapter. `witness` has what was told."""
+class Line(ABC):
+    """A way to call us, with our adapter to it. `witness` has what was told."""
+
+    witness: Witness
+    rate = 8000  # of its media
+
+    @abstractmethod
+    async def call(self) -> FarEnd:
+        """`CALLER` calls, is answered, and sound runs both ways."""
+
+    @abstractmethod
+    async def hang_up(self, far: FarEnd) -> None:
+        """The agent ends the call."""
+
+
+class Exchange(Line):
+    """One carrier: it also calls whom we want, and tells what becomes of its legs."""
 
     capabilities: frozenset[Capability]
     api: CarrierApi
-    witness: Witness
     signals_url = ""
 
     @abstractmethod
     def person(self, manner: Manner) -> None:
         """Say how the person at `PERSON` behaves."""
-
-    @abstractmethod
-    async def call(self) -> FarEnd:
-        """`CALLER` calls, is answered, and sound runs both ways."""
 
     @abstractmethod
     async def placed(self, leg: str) -> FarEnd:
@@ -131,6 +146,9 @@ class Exchange(ABC):
     def handover(self, caller: FarEnd, briefing: str = "") -> Handover:
         """An order to hand the caller to the person."""
         return Handover(caller.leg, PERSON, OURS, self.signals_url, uuid.uuid4(), "es", 5, briefing)
+
+    async def hang_up(self, far: FarEnd) -> None:
+        await self.api.hang_up(far.leg, uuid.uuid4())
 
     def in_signals(self, leg: str) -> str:
         """By what name signals call a leg that was placed."""

@@ -235,7 +235,7 @@ async def test_offers_come_one_at_a_time():
 
 async def test_page_comes_back_on_another_socket():
     async with connected(Options(grace=400)) as (media, page):
-        page.socket.disconnect(1006)
+        page.socket.disconnect(1005)  # as uvicorn tells of a connection that broke
         await eventually(lambda: media._socket is None)
         await media.send_json({"type": "state"})  # nobody is told, and nothing breaks
         again = Socket()

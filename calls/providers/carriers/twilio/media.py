@@ -89,9 +89,6 @@ def _read_start(message: Mapping[str, Any], start: Mapping[str, Any]) -> StreamS
 class TwilioMedia(SocketStream):
     """The media stream of one Twilio call, from its start message on."""
 
-    # Twilio says `stop`, and closes with a code. A server whose connection broke tells 1005 too.
-    orderly = frozenset({1000, 1001})
-
     def __init__(
         self, receive: Receive, send: Send, stream_sid: str, limits: Limits = DEFAULT_LIMITS,
         **kwargs: Any,

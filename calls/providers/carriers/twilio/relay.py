@@ -107,7 +107,6 @@ class TwilioRelay(WatchedSocket[RelayEvent]):
     `complaints` counts what Twilio refused of ours; it is in the log.
     """
 
-    orderly = frozenset({1000, 1001})
     complaints = 0
 
     def _take_text(self, text: str) -> RelayEvent | Closed | None:
