@@ -62,6 +62,8 @@ def test_database(worker: str) -> Iterator[str]:
     name = f"test_{original['default']}_{worker}"
     template = f"test_{original['default']}_template_{_fingerprint()}"
     with owner_connection(original["owner"]) as maintenance:
+        # The first worker migrates meanwhile, which takes its time on a busy machine.
+        maintenance.execute("SET lock_timeout = '5min'")
         maintenance.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         _ensure_template(maintenance, template)
         _drop(maintenance, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -72,14 +73,19 @@ def _in_process(monkeypatch):
     monkeypatch.setattr(embedded, "shared_pool", InProcess)
 
 
-async def opened(rate: int) -> EmbeddedRecogniser:
+@cache
+def phrases() -> list[str]:
+    """Every question of the demo, as its knowledge has it."""
     entries = yaml.safe_load((DEMO / "en.yaml").read_text(encoding="utf-8"))
-    phrases = [line for entry in entries for line in (entry["question"], *entry["phrasings"])]
+    return [line for entry in entries for line in (entry["question"], *entry["phrasings"])]
+
+
+async def opened(rate: int) -> EmbeddedRecogniser:
     (recogniser,) = build_recognisers(
         provider="embedded",
         language="en",
         sample_rate=rate,
-        phrases=phrases,
+        phrases=phrases(),
         credentials=Credentials(),
     )
     assert isinstance(recogniser, EmbeddedRecogniser)
