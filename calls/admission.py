@@ -14,6 +14,7 @@ from django.http.request import validate_host
 
 from agents.models import Agent
 from calls.models import Call, Leg
+from calls.presence import presence
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
 from calls.routing import NoPublishedAgent
@@ -78,7 +79,9 @@ async def admit_stream(
 def _connect(claim: StreamClaim, carrier_id: str, account: str | None) -> Call:
     if account is not None and (expected := _account_of(claim.call)) not in {"", account}:
         raise StreamRefused(f"the stream is of account {account!r}, the call of {expected!r}")
-    return call_connect(public_id=claim.call, carrier_id=carrier_id, after=claim.after)
+    return call_connect(
+        public_id=claim.call, carrier_id=carrier_id, after=claim.after, server=presence.process
+    )
 
 
 def _account_of(call_id: uuid.UUID) -> str:
@@ -163,7 +166,11 @@ def _open(visitor: Visitor) -> Call:
     agent = Agent.objects.get(public_id=visitor.agent, is_active=True)
     user = User.objects.filter(pk=visitor.user_id).first() if visitor.user_id else None
     return call_open_from_page(
-        agent=agent, user=user, public_id=visitor.call, language=visitor.language
+        agent=agent,
+        user=user,
+        public_id=visitor.call,
+        language=visitor.language,
+        server=presence.process,
     )
 
 

@@ -7,6 +7,7 @@ happens to this process, the sweeper takes notice of it (`calls.tasks.sweep_carr
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -16,6 +17,7 @@ from http import HTTPStatus
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -32,8 +34,9 @@ from calls.providers.carriers.signals import Event, MalformedEvent, MessageRecei
 from calls.providers.carriers.twilio import twiml
 from calls.reception import to_nobody
 from calls.ringing import prepare_greeting
+from calls.services.calls import call_unheard
 from calls.services.carrier_events import event_store, stray_event_store
-from calls.services.carrier_signals import leg_apply
+from calls.services.carrier_signals import Unheard, leg_apply
 from calls.services.intake import Ring
 from calls.services.message_orders import message_named
 from calls.services.message_signals import message_apply
@@ -41,6 +44,9 @@ from tenants.db import run_in_tenant, run_unscoped, tenant_by_key, tenant_transa
 from tenants.sealing import CannotUnseal
 
 log = logging.getLogger(__name__)
+
+# Whoever has a stream knows within so long that it is over, and has said so in the database.
+NOTICED_SECONDS = 2.0
 
 
 class NobodysAddress(LookupError):
@@ -292,7 +298,23 @@ async def follow(origin: Origin, kept: Kept) -> None:
             accepting=presence.accepting(),
         )
         turned_away = taken.to_nobody
+        if taken.unheard is not None:
+            work = listen_again(kept.tenant_id, taken.unheard)
+            live.in_background(work, f"{origin.carrier} stopped a stream")
         if taken.rings is not None and not asked:
             await prepare_greeting(kept.tenant_id, taken.rings.public_id)
     if turned_away and not asked:
         await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)
+
+
+async def listen_again(tenant_id: int, unheard: Unheard) -> None:
+    """Give the process that has the call a moment to notice; if it does not, it is gone."""
+    await asyncio.sleep(NOTICED_SECONDS)
+    await run_in_tenant(
+        tenant_id,
+        call_unheard,
+        call_id=unheard.call_id,
+        streams=unheard.streams,
+        stopped_at=unheard.stopped_at,
+        now=timezone.now(),
+    )

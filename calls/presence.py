@@ -249,7 +249,8 @@ def provider_figures() -> list[Figures]:
     return summed(found)
 
 
-def _board() -> RedisBoard:
+def open_board() -> RedisBoard:
+    """This installation's board."""
     return RedisBoard(settings.REDIS_URL, settings.PUBLIC_BASE_URL)
 
 
@@ -258,7 +259,7 @@ async def anybody_accepts(board: Board | None = None) -> bool:
 
     Where Redis is away, or knows of nobody, they are trusted to be there.
     """
-    asked = board or _board()
+    asked = board or open_board()
     try:
         found = await asked.read()
     except (OSError, RedisError):
@@ -268,4 +269,16 @@ async def anybody_accepts(board: Board | None = None) -> bool:
     return not found or any(status.accepting for status in found)
 
 
-presence = Presence(live, _board)
+async def present_processes() -> frozenset[str] | None:
+    """Who is present, for a process that is not itself; None while that cannot be known."""
+    board = open_board()
+    try:
+        return frozenset(status.process for status in await board.read())
+    except (RedisError, OSError) as error:
+        log.warning("it cannot be asked who is present: %s", error)
+        return None
+    finally:
+        await board.aclose()
+
+
+presence = Presence(live, open_board)

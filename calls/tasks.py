@@ -14,8 +14,9 @@ from calls import dispatch, message_files, messaging, outbox
 from calls.checking import check
 from calls.fetching import fetch
 from calls.models import Call
+from calls.presence import present_processes
 from calls.services.call_backs import call_back_step, call_backs_underway
-from calls.services.calls import calls_sweep, calls_without_figures
+from calls.services.calls import calls_of_gone_servers, calls_sweep, calls_without_figures
 from calls.services.campaign_run import campaign_step, campaigns_underway
 from calls.services.carrier_events import (
     events_forget,
@@ -123,6 +124,19 @@ def sweep_calls() -> int:
         with tenant_transaction(tenant_id):
             closed += calls_sweep(now=now)
             calls_without_figures(now=now)
+    return closed
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def sweep_servers() -> int:
+    """Have the calls of processes that are gone taken over, in every tenant; how many ended."""
+    present = asyncio.run(present_processes())
+    if present is None:  # `sweep_calls` finds them, later
+        return 0
+    now, closed = timezone.now(), 0
+    for tenant_id in list(active_tenant_ids()):
+        with tenant_transaction(tenant_id):
+            closed += calls_of_gone_servers(present=present, now=now)
     return closed
 
 

@@ -20,6 +20,11 @@ app.conf.update(
             "schedule": 10.0,
             "options": {"expires": 10.0},
         },
+        "sweep-servers": {
+            "task": "calls.tasks.sweep_servers",
+            "schedule": 2.0,
+            "options": {"expires": 2.0},
+        },
         "sweep-messages": {
             "task": "calls.tasks.sweep_messages",
             "schedule": 10.0,

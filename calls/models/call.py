@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -50,6 +51,11 @@ class CallQuerySet(TenantQuerySet["Call"]):
     def unheard_of_since(self, moment: datetime) -> Self:
         """Live calls whose server has not been heard of since."""
         return self.live().filter(heartbeat_at__lt=moment)
+
+    def on_servers_gone(self, present: Collection[str], moment: datetime) -> Self:
+        """Live calls of servers that are not among those present, nor were heard of since."""
+        elsewhere = self.exclude(server="").exclude(server__in=present)
+        return elsewhere.unheard_of_since(moment)
 
     def never_connected(self, moment: datetime) -> Self:
         """Calls that were announced before that and whose sound never came."""
@@ -126,6 +132,9 @@ class Call(TenantModel):
     answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     heartbeat_at = models.DateTimeField(_("last heard of at"), null=True, blank=True)
+    server = models.CharField(
+        _("server process"), max_length=120, blank=True, help_text=_("Which has, or had, its sound")
+    )
     end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
     streams = models.PositiveSmallIntegerField(
         _("media streams"), default=0, help_text=_("So many have brought its sound so far")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -23,8 +23,10 @@ from calls.services.parting import (
 )
 from calls.voice.end_reasons import EndReason
 
-# A server tells of its calls every 5 s; one that missed five of these is gone.
+# A server tells of its calls every 5 s; one that missed five of these is gone. So is one that
+# missed one, and is not present either (`calls.presence`).
 LOST_AFTER = timedelta(seconds=25)
+GONE_AFTER = timedelta(seconds=7)
 RING_LIMIT = timedelta(seconds=150)
 
 
@@ -100,20 +102,44 @@ def calls_alive(*, call_ids: Sequence[int]) -> None:
 
 
 def calls_sweep(*, now: datetime) -> int:
-    """Close the current tenant's calls that no server holds any more; how many those were.
-
-    They end when they were last heard of, with the turns that were stored until then. A caller
-    who is still on the line is given another server.
-    """
-    unheard = _locked(Call.objects.unheard_of_since(now - LOST_AFTER).filter(media_lost_at=None))
-    lost = [call for call in unheard if not _comes_back(call, now)]
-    for call in lost:
-        _end_swept(call, call.heartbeat_at or now, EndReason.SERVER_LOST)
+    """Close the current tenant's calls that no server holds any more; how many those were."""
+    lost = _take_over(Call.objects.unheard_of_since(now - LOST_AFTER), now)
     silent = _locked(Call.objects.never_connected(now - RING_LIMIT))
     for call in silent:
         _end_swept(call, now, EndReason.CANCELLED)
-    finalise_on_commit(call.pk for call in lost + silent)
-    return len(lost) + len(silent)
+    finalise_on_commit(call.pk for call in silent)
+    return lost + len(silent)
+
+
+def calls_of_gone_servers(*, present: Collection[str], now: datetime) -> int:
+    """Close the current tenant's calls of servers that are not present; how many those were."""
+    return _take_over(Call.objects.on_servers_gone(present, now - GONE_AFTER), now)
+
+
+def call_unheard(*, call_id: int, streams: int, stopped_at: datetime, now: datetime) -> None:
+    """Bring the sound back of a call whose stream its carrier stopped, if nobody else did.
+
+    Whoever has a call notices the end of its stream within a moment; who does not is gone.
+    """
+    unnoticed = Call.objects.live().filter(
+        pk=call_id, streams=streams, media_lost_at=None, heartbeat_at__lte=stopped_at
+    )
+    if unnoticed.exists():
+        lost = Closing(EndReason.MEDIA_LOST, now, stream=streams)
+        call_close(call_id=call_id, closing=lost)
+
+
+def _take_over(unheard: CallQuerySet, now: datetime) -> int:
+    """Have another server brought the sound of these; how many calls are over instead.
+
+    They end when they were last heard of, with the turns that were stored until then.
+    """
+    waiting = _locked(unheard.filter(media_lost_at=None))
+    lost = [call for call in waiting if not _comes_back(call, now)]
+    for call in lost:
+        _end_swept(call, call.heartbeat_at or now, EndReason.SERVER_LOST)
+    finalise_on_commit(call.pk for call in lost)
+    return len(lost)
 
 
 def _comes_back(call: Call, now: datetime) -> bool:

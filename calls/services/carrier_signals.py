@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from calls.models import Call, CarrierEvent, Channel, Command, Direction, Leg, Number, State
 from calls.providers.carriers.legs import LegPicture, LegState, picture
@@ -39,11 +40,24 @@ from calls.services.parting import VOICEMAIL, is_talked_to, leg_say, waits_for_v
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """A live call whose present stream, the last of `streams`, its carrier has stopped."""
+
+    call_id: int
+    streams: int
+    stopped_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """What came of a leg's events for whoever has them: a call that rings, or a wrong number."""
+    """What came of a leg's events for whoever has them: a call that rings, or a wrong number.
+
+    Of an `unheard` call the process that has it ought to take notice by itself.
+    """
 
     rings: Call | None = None
     to_nobody: bool = False
+    unheard: Unheard | None = None
 
 
 def leg_apply(*, carrier_name: str, leg: str, accepting: bool = True) -> Taken:
@@ -71,7 +85,20 @@ def leg_apply(*, carrier_name: str, leg: str, accepting: bool = True) -> Taken:
     events_applied(fresh)
     call = Call.objects.get(pk=row.call_id)
     new = _incoming([signal for event in fresh for signal in said[event.pk]]) is not None
-    return Taken(rings=call if new and call.state == State.RINGING else None)
+    return Taken(
+        rings=call if new and call.state == State.RINGING else None,
+        unheard=_unheard(row, call, signals),
+    )
+
+
+def _unheard(leg: Leg, call: Call, signals: Sequence[Signal]) -> Unheard | None:
+    """The call, if the last of its streams was stopped and nobody has taken notice of that."""
+    if call.state != State.LIVE or call.media_lost_at or carrier(leg.carrier).asks_what_next:
+        return None
+    stopped = sorted(each.at for each in signals if isinstance(each, StreamStopped))
+    if leg.role != Leg.Role.CUSTOMER or len(stopped) < call.streams:
+        return None
+    return Unheard(call.pk, call.streams, stopped[-1])
 
 
 def _without_leg(fresh: Sequence[CarrierEvent], signals: Sequence[Signal]) -> Taken:
@@ -183,7 +210,7 @@ def _react(leg: Leg, signal: Signal) -> None:
         case Detected():
             _picked_up(leg, signal.answerer)
         case StreamStopped() if signal.failure:
-            _open_stream_again(leg)
+            _open_stream_again(leg, signal.at)
         case HandoverEnded(reached=False):
             _take_back(leg, signal.leg)
         case RecordingReady():
@@ -202,11 +229,18 @@ def _picked_up(leg: Leg, answerer: Answerer) -> None:
         command_give(leg=leg, kind=Command.Kind.REATTACH, reason="verdict")
 
 
-def _open_stream_again(leg: Leg) -> None:
-    """The first stream could not be opened: once more; the sweeper ends what stays silent."""
-    waits = leg.state == Leg.State.ANSWERED and leg.call.state == State.RINGING
-    if waits and not carrier(leg.carrier).asks_what_next:
-        command_give(leg=leg, kind=Command.Kind.REATTACH, reason="stream failed")
+def _open_stream_again(leg: Leg, failed_at: datetime) -> None:
+    """A stream could not be opened: once more; the sweeper ends what stays silent."""
+    call, lost_at = leg.call, leg.call.media_lost_at
+    waits = call.state == State.RINGING or (lost_at is not None and lost_at < failed_at)
+    if leg.state != Leg.State.ANSWERED or not waits or carrier(leg.carrier).asks_what_next:
+        return
+    command_give(
+        leg=leg,
+        kind=Command.Kind.REATTACH,
+        reason=f"stream after {call.streams} failed",
+        arguments={"after": call.streams},
+    )
 
 
 def _take_back(told_by: Leg, callers_leg: str) -> None:

@@ -124,9 +124,12 @@ def _answer_of(number: Number, ring: Ring, found: Route | None, *, refused: bool
     }
 
 
-def call_connect(*, public_id: uuid.UUID, carrier_id: str, after: int = 0) -> Call:
+def call_connect(
+    *, public_id: uuid.UUID, carrier_id: str, after: int = 0, server: str = ""
+) -> Call:
     """Give the call to the stream that comes `after` so many others; only the first one gets it.
 
+    `server` is the process that has the stream, by the name under which it is present.
     Raises StreamRefused.
     """
     now = timezone.now()
@@ -141,6 +144,7 @@ def call_connect(*, public_id: uuid.UUID, carrier_id: str, after: int = 0) -> Ca
         carrier_id=carrier_id,
         answered_at=Coalesce(F("answered_at"), now),
         heartbeat_at=now,
+        server=server,
         streams=F("streams") + 1,
         media_lost_at=None,
         updated_at=now,
@@ -151,13 +155,18 @@ def call_connect(*, public_id: uuid.UUID, carrier_id: str, after: int = 0) -> Ca
 
 
 def call_open_from_page(
-    *, agent: Agent, user: User | None, public_id: uuid.UUID | None = None, language: str = ""
+    *,
+    agent: Agent,
+    user: User | None,
+    public_id: uuid.UUID | None = None,
+    language: str = "",
+    server: str = "",
 ) -> Call:
     """Begin a call from a page, answered at once.
 
     `public_id` comes out of a widget's token: a second call with it raises StreamRefused.
-    `language` is the page's wish (`en`, `en-GB`), where the version speaks it.
-    Raises NoPublishedAgent and TooManyCalls.
+    `language` is the page's wish (`en`, `en-GB`), where the version speaks it, `server` as for
+    `call_connect`. Raises NoPublishedAgent and TooManyCalls.
     """
     version = _version_to_answer(agent)
     now = timezone.now()
@@ -175,6 +184,7 @@ def call_open_from_page(
                 started_at=now,
                 answered_at=now,
                 heartbeat_at=now,
+                server=server,
             )
     except IntegrityError:
         raise StreamRefused(f"the token of call {public_id} was used before") from None

@@ -26,6 +26,7 @@ from agents.brain.errors import ProviderError
 from calls import dispatch
 from calls.conduct import conduct
 from calls.live import LiveCalls
+from calls.presence import presence
 from calls.providers.carriers.port import LegGone
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Answered, Ended, KeysPressed, Ringing, Signal
@@ -334,6 +335,7 @@ class Line:
                 public_id=silent.call,
                 carrier_id=silent.leg,
                 after=silent.after,
+                server=presence.process,
             )
         except StreamRefused as error:
             log.info("a leg's sound is not wanted any more: %s", error)
