@@ -167,6 +167,26 @@ async def test_caller_who_left_while_nobody_listened_has_hung_up(line):
     await until(lambda: line.rows(Leg, state="ended"))
 
 
+async def test_callers_of_a_time_without_events_are_answered_or_were_never_there(line):
+    line.pbx.cut_events()
+    await until(lambda: not line.pbx.listened_to)
+    gave_up = line.pbx.ring("+525511112222", line.desk.number)
+    line.pbx.leave(gave_up)
+    party = await line.dialled()
+    assert (await line.call(state="live")).from_number == CALLER
+    line.pbx.leave(party)
+    assert (await line.call(state="ended")).end_reason == "caller_hung_up"
+
+
+async def test_pbx_that_stumbles_over_every_first_question_still_has_its_caller_answered(line):
+    line.pbx.faults.statuses += [("/participants/17", 503), ("/answer", 500), ("/stream", 502)]
+    party = await line.dialled()
+    assert line.pbx.faults.statuses == []
+    assert len(await line.rows(Command, kind="answer")) == 1
+    line.pbx.leave(party)
+    await line.call(state="ended")
+
+
 async def test_pbx_that_restarted_counts_anew_and_its_next_call_is_another_one(line):
     party = await line.dialled()
     line.pbx.leave(party)

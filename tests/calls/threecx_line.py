@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from calls import dispatch, outbox
 from calls.models import Call, CarrierAccount
+from calls.providers.carriers.threecx import events
+from calls.providers.carriers.threecx.events import ListenOptions
 from calls.trunks import keeper
 from calls.trunks.desk import Desk
 from calls.trunks.keeper import Times
@@ -80,6 +83,7 @@ async def threecx_line(desk: Any, live: Any, monkeypatch: Any) -> AsyncIterator[
     monkeypatch.setattr(keeper, "prepare_greeting", unprepared)
     monkeypatch.setattr(outbox, "post", POST)
     monkeypatch.setattr("calls.trunks.desk.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(events, "ListenOptions", partial(ListenOptions, first_wait=0.05))
     outbox.open_here()
     async with RudePbx().running() as pbx:
         account = await run_in_tenant(desk.tenant.id, make_account, pbx)

@@ -5,7 +5,9 @@ What it cannot do at all (threecx.md, 4): hold, mute, send keys, join two legs t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -15,10 +17,16 @@ from calls.providers.carriers.signals import EndCause
 from calls.providers.carriers.threecx.entities import DnState, Participant, participant_of
 from calls.providers.carriers.threecx.rest import NAME, NotThere, ThreeCxRest, leg_gone
 
+log = logging.getLogger(__name__)
+
 Entity = TypeVar("Entity", DnState, Participant)
 
 # An action that waits for a telephone to be picked up answers this much after it, at the latest.
 ANSWER_SECONDS = 10.0
+
+# Done twice, these are as good as done once; how long is waited, in seconds, before they are.
+_HARMLESS = frozenset({"answer", "drop"})
+_WAITS = (0.1, 0.4)
 
 _CAUSES = {
     "NoAnswer": EndCause.NO_ANSWER,
@@ -77,10 +85,22 @@ class CallControl:
         """Do something with a leg of ours. Raises LegGone and ActionFailed."""
         path = self._path(f"/participants/{quote(participant_of(leg), safe='')}/{action}")
         try:
-            answer = await self.rest.post(path, body, seconds)
+            answer = await self._post(path, body, seconds, _WAITS if action in _HARMLESS else ())
         except NotThere:
             raise leg_gone(leg) from None
         _check(answer, action)
+
+    async def _post(
+        self, path: str, body: Mapping[str, Any], seconds: float, waits: Sequence[float]
+    ) -> Any:
+        """Post, and again after each wait while the PBX stumbles: a caller rings meanwhile."""
+        for wait in waits:
+            try:
+                return await self.rest.post(path, body, seconds)
+            except ProviderDown as error:
+                log.warning("%s is asked again: %s", path, error)
+                await asyncio.sleep(wait)
+        return await self.rest.post(path, body, seconds)
 
     async def make_call(self, destination: str, ring_seconds: int) -> Participant:
         """Call somebody from the route point; our own party of the new call."""
@@ -104,7 +124,8 @@ class CallControl:
         if not self._device:
             found = await self.rest.get(self._path("/devices"))
             devices = found if isinstance(found, list) else []
-            ids = [str(each.get("device_id") or "") for each in devices]
+            known = (each for each in devices if isinstance(each, Mapping))
+            ids = [str(each.get("device_id") or "") for each in known]
             self._device = next((each for each in ids if each), "")
         if not self._device:
             raise BadRequest(NAME, f"the route point {self.dn} has no device to call from")
