@@ -15,6 +15,7 @@ from calls.models import CarrierAccount, Message, Number
 from calls.providers.carriers.telnyx import simulated
 from calls.simulator.small_http import File
 from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
+from tests.calls.books import Books
 from tests.calls.conftest import Desk
 from tests.calls.telnyx_line import application_on_a_port
 from tests.calls.waiting import until
@@ -25,7 +26,7 @@ WRITER = "+525598765432"
 
 
 @dataclass
-class Mailroom:
+class Mailroom(Books):
     """The stand-in, the application's address, and an API key of the desk's tenant."""
 
     carrier: str
@@ -33,12 +34,6 @@ class Mailroom:
     desk: Desk
     url: str
     bearer: str
-
-    async def rows(self, model: Any, **filters: Any) -> list[Any]:
-        """The desk's tenant's rows, the first first."""
-        return await run_in_tenant(
-            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
-        )
 
     async def message(self, **expected: Any) -> Message:
         """The desk's one message that is as expected, once there is one."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from calls import carrier_webhooks, outbox
-from calls.models import Call
 from calls.providers.carriers.telnyx import simulated
 from config.asgi import application
-from tenants.db import run_in_tenant
+from tests.calls.books import Books
 from tests.calls.waiting import until
 from tests.peers.serving import on_a_port
 from tests.peers.telnyx import Leg, RudeCloud, RudeStream
@@ -21,29 +20,11 @@ POST = outbox.post  # before tests keep orders in
 
 
 @dataclass
-class Telnyx:
+class Telnyx(Books):
     """Telnyx, and what the application has of a desk's calls."""
 
     cloud: RudeCloud
     desk: Any
-
-    async def rows(self, model: Any, **filters: Any) -> list[Any]:
-        """The desk's tenant's rows, the first first."""
-        return await run_in_tenant(
-            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
-        )
-
-    async def call(self, **expected: Any) -> Call:
-        """The desk's one call, once it is as expected."""
-
-        async def fits() -> Call | None:
-            found = await self.rows(Call)
-            assert len(found) <= 1
-            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
-            return found[0] if as_expected else None
-
-        found: Call = await until(fits)
-        return found
 
     async def dialled(self) -> Leg:
         """Somebody calls the desk, and hears it."""

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 from calls import dispatch, outbox
-from calls.models import Call, CarrierAccount
+from calls.models import CarrierAccount
 from calls.providers.carriers.threecx import events
 from calls.providers.carriers.threecx.events import ListenOptions
 from calls.trunks import keeper
 from calls.trunks.desk import Desk
 from calls.trunks.keeper import Times
 from tenants.db import run_in_tenant
+from tests.calls.books import Books
 from tests.calls.waiting import until
 from tests.peers.threecx import KEY, Party, RudePbx, keep_talking
 
@@ -27,31 +28,13 @@ __all__ = ["CALLER", "POST", "QUICK", "Line", "keep_talking", "make_account", "t
 
 
 @dataclass
-class Line:
+class Line(Books):
     """The PBX, and what the application has of a desk's calls."""
 
     pbx: RudePbx
     desk: Any
     trunks: Desk
     account: CarrierAccount
-
-    async def rows(self, model: Any, **filters: Any) -> list[Any]:
-        """The desk's tenant's rows, the first first."""
-        return await run_in_tenant(
-            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
-        )
-
-    async def call(self, **expected: Any) -> Call:
-        """The desk's one call, once it is as expected."""
-
-        async def fits() -> Call | None:
-            found = await self.rows(Call)
-            assert len(found) <= 1
-            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
-            return found[0] if as_expected else None
-
-        found: Call = await until(fits)
-        return found
 
     async def dialled(self, **fields: Any) -> Party:
         """Somebody calls the desk, is answered, and hears it."""

@@ -10,8 +10,7 @@ from typing import Any
 
 from calls import dispatch, outbox, webhooks
 from calls.carrier_auth import installation_keys
-from calls.models import Call
-from tenants.db import run_in_tenant
+from tests.calls.books import Books
 from tests.calls.telnyx_line import POST, application_on_a_port, sound_on
 from tests.calls.waiting import until
 from tests.peers.twilio_cloud import Leg, RudeCloud, RudeStream
@@ -20,29 +19,11 @@ CALLER = "+525598765432"
 
 
 @dataclass
-class Twilio:
+class Twilio(Books):
     """Twilio, and what the application has of a desk's calls."""
 
     cloud: RudeCloud
     desk: Any
-
-    async def rows(self, model: Any, **filters: Any) -> list[Any]:
-        """The desk's tenant's rows, the first first."""
-        return await run_in_tenant(
-            self.desk.tenant.id, lambda: list(model.objects.filter(**filters).order_by("pk"))
-        )
-
-    async def call(self, **expected: Any) -> Call:
-        """The desk's one call, once it is as expected."""
-
-        async def fits() -> Call | None:
-            found = await self.rows(Call)
-            assert len(found) <= 1
-            as_expected = found and all(getattr(found[0], k) == v for k, v in expected.items())
-            return found[0] if as_expected else None
-
-        found: Call = await until(fits)
-        return found
 
     async def dialled(self) -> Leg:
         """Somebody calls the desk, and hears it."""
