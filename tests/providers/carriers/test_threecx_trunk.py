@@ -13,7 +13,7 @@ import pytest
 
 from agents.brain.errors import ProviderDown
 from calls.providers.carriers.carrier import NotAuthentic, Site, Webhook
-from calls.providers.carriers.port import Capability, Dial, Handover, StreamTarget
+from calls.providers.carriers.port import Capability, Dial, Handover, LegGone, StreamTarget
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import (
     Answered,
@@ -158,6 +158,48 @@ async def test_a_person_who_lets_it_ring_leaves_the_caller_with_us_and_their_sou
         assert (ended.reached, ended.cause) == (False, EndCause.NO_ANSWER)
         media = await desk.trunk.open(leg_of(party))
         await media.hang_up(1000)
+
+
+async def handing_over_with_a_briefing(desk: Desk, party: Party) -> asyncio.Task[None]:
+    """Somebody is rung at extension 200, who will never pick up."""
+    desk.pbx.telephones["200"] = Telephone(picks_up_after=60)
+    order = Handover(leg_of(party), "200", "", "", COMMAND, "en", briefing="A refund.")
+    handing = asyncio.create_task(desk.trunk.api.hand_over(order))
+    await desk.until(lambda: len(desk.pbx.own.parties) == 2)
+    return handing
+
+
+async def test_a_caller_hears_ringing_while_a_person_is_rung_to_be_briefed():
+    async with a_desk() as desk:
+        party = desk.caller()
+        handing = await handing_over_with_a_briefing(desk, party)
+        await desk.until(lambda: any(any(stretch.sound) for stretch in party.played.stretches))
+        assert not handing.done()
+        desk.pbx.leave(party)
+        with pytest.raises(LegGone):
+            await handing
+
+
+async def test_nobody_is_rung_any_longer_for_a_caller_who_has_left():
+    async with a_desk() as desk:
+        party = desk.caller()
+        handing = await handing_over_with_a_briefing(desk, party)
+        (person,) = (each for each in desk.pbx.own.parties.values() if each.began_here)
+        desk.pbx.leave(party)
+        with pytest.raises(LegGone):
+            await handing
+        assert person.left.is_set()
+        assert (desk.said, desk.results) == ([], [])
+
+
+async def test_nobody_is_rung_at_all_for_a_caller_who_left_before():
+    async with a_desk() as desk:
+        party = desk.caller()
+        desk.pbx.vanish(party)
+        order = Handover(leg_of(party), "200", "", "", COMMAND, "en", briefing="A refund.")
+        with pytest.raises(LegGone):
+            await desk.trunk.api.hand_over(order)
+        assert not [path for _, path in desk.pbx.requests if path.endswith("/makecall")]
 
 
 # --- who is there ------------------------------------------------------------------------
