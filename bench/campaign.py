@@ -25,7 +25,8 @@ from bench.figures import Figure
 from bench.platform import Installation, running
 from bench.server import HOST, ROOT, free_port
 from calls.simulator.small_http import Request, Response
-from calls.simulator.telnyx import Person, TelnyxCloud, refusal
+from calls.simulator.telnyx import TelnyxCloud, refusal
+from calls.simulator.telnyx_legs import Person
 
 PEOPLE, FAULTS = 500, 0.05
 PER_MINUTE = 600

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
 from calls.carrier_auth import api_url, installation_keys
-from calls.links import signals_url, stream_target, webhook_url
+from calls.links import hold_music, signals_url, stream_target, webhook_url
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
 from calls.providers.carriers.port import (
@@ -238,6 +238,7 @@ async def _hand_over(api: CarrierApi, order: Order, _account: Account) -> None:
         leg=order.leg,
         signals_url=signals_url(order.carrier, order.call),
         command_id=order.command_id,
+        music=hold_music(),
     )
     await api.hand_over(handover)
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
-from calls.providers.carriers.port import StreamTarget
+from calls import hold_music as music
+from calls.providers.carriers.port import HoldMusic, StreamTarget
 from calls.providers.carriers.registry import has_no_webhooks
 from calls.tokens import stream_token
 
@@ -64,6 +65,11 @@ def _base(name: str, *about: uuid.UUID) -> str:
         return public_url(reverse(name, args=about))
     except NoReverseMatch:
         return public_url(reverse(name, args=(*about, "kind")).removesuffix("/kind"))
+
+
+def hold_music() -> HoldMusic:
+    """What carriers play to a caller who waits for a person."""
+    return HoldMusic(public_url(reverse("calls:hold-music")), music.SECONDS)
 
 
 def message_url(carrier: str, message_id: uuid.UUID) -> str:

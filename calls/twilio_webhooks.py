@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from calls import reception, spoken, webhooks
 from calls.carrier_webhooks import Origin, take
-from calls.links import signals_url, stream_target
+from calls.links import hold_music, signals_url, stream_target
 from calls.models import Channel, Leg, Number
 from calls.presence import presence
 from calls.providers.carriers.registry import carrier
@@ -133,7 +133,7 @@ def _going_on(call: reception.LetGo) -> str:
     if call.hold:
         about = {"handover": call.handover} if call.handover else {}
         after = _asking(call, Kind.AFTER_DIAL if about else Kind.AFTER_STREAM, **about)
-        return twiml.hold("", language=call.language, seconds=call.hold, action_url=after)
+        return twiml.hold(hold_music(), seconds=call.hold, action_url=after)
     if call.transfer_to:
         after = _asking(call, Kind.AFTER_DIAL)
         return twiml.dial(call.transfer_to, action_url=after, caller_id=call.our_number)

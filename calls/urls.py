@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from calls import carrier_webhooks, twilio_webhooks, webhooks
+from calls import carrier_webhooks, playing, twilio_webhooks, webhooks
 
 app_name = "calls"
 urlpatterns = [
+    path("hold-music.wav", playing.hold, name="hold-music"),
     path("twilio/incoming-call", webhooks.twilio_incoming_call, name="twilio-incoming-call"),
     path(
         "twilio/accounts/<uuid:account>/message",

@@ -127,6 +127,7 @@ ROUTES: dict[str, Route] = {
     "api/v1/widget-tokens/": Route(
         (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}
     ),
+    "api/v1/hold-music.wav": everyone(200),
     # Carriers: their signature counts, not who is logged in.
     "api/v1/twilio/incoming-call": everyone(403, method="POST"),
     "api/v1/twilio/message": everyone(403, method="POST"),

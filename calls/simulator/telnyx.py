@@ -13,7 +13,6 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -23,62 +22,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from calls.providers.tls import shared_tls
 from calls.simulator.small_http import File, Request, Response, serving
+from calls.simulator.telnyx_legs import Leg, Person
 from calls.simulator.telnyx_stream import TelnyxStream
 
 OK: dict[str, Any] = {"data": {"result": "ok"}}
-_WITHOUT_NUMBERS = ("streaming.", "call.speak.")  # by the SDK's models
+_WITHOUT_NUMBERS = ("streaming.", "call.speak.", "call.playback.")  # by the SDK's models
 _STREAM_FIELDS = ("stream_url", "stream_codec", "stream_bidirectional_codec", "custom_parameters")
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Whoever is at a number: what becomes of calling it.
-
-    `hangup_cause` is Telnyx's word for not being answered. `keys` are pressed when asked for
-    some; `detected` is what machine detection finds, and a machine's greeting then ends so.
-    """
-
-    hangup_cause: str = ""
-    keys: str = "1"
-    detected: str = "human_residence"
-    greeting: str = "beep_detected"
-
-
-@dataclass
-class Leg:
-    """One telephone connection at Telnyx."""
-
-    direction: str
-    from_number: str
-    to_number: str
-    session: str = field(default_factory=lambda: str(uuid.uuid4()))
-    id: str = field(default_factory=lambda: f"v3:{uuid.uuid4().hex}")
-    leg_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    state: str = "parked"
-    client_state: str | None = None
-    webhook_url: str = ""
-    stream: TelnyxStream | None = None
-    asked: dict[str, Any] = field(default_factory=dict)
-    bridged_to: Leg | None = None
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-    # Set once its first stream runs or could not be opened, or once it is over.
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def is_alive(self) -> bool:
-        return self.state != "ended"
-
-    def ids(self) -> dict[str, Any]:
-        """What every webhook of the leg says."""
-        state = {} if self.client_state is None else {"client_state": self.client_state}
-        numbers = {"from": self.from_number, "to": self.to_number}
-        return {
-            "call_control_id": self.id,
-            "call_leg_id": self.leg_id,
-            "call_session_id": self.session,
-            **numbers,
-            **state,
-        }
 
 
 class Refused(Exception):
@@ -385,11 +334,15 @@ class TelnyxCloud:
         if leg.state not in fitting.get(action, ("answered",)):  # its code is not documented: ours
             raise Refused(422, "90000", f"{action} is not possible while {leg.state}")
         self._note(leg, body)
+        if action == "playback_stop" and not leg.playing:  # whether it says so: ours
+            raise Refused(422, "90000", "Nothing is played")
         work = {
             "answer": self._answered,
             "reject": self._rejected,
             "hangup": self._hung_up,
             "speak": self._spoken,
+            "playback_start": self._playback_started,
+            "playback_stop": self._playback_stopped,
             "gather_using_speak": self._gathered,
             "transfer": self._transferred,
             "bridge": self._bridge_asked,
@@ -419,7 +372,30 @@ class TelnyxCloud:
             leg, "normal_clearing", "callee" if leg.direction == "incoming" else "caller"
         )
 
-    async def _spoken(self, leg: Leg, _body: Mapping[str, Any]) -> None:
+    async def _playback_started(self, leg: Leg, body: Mapping[str, Any]) -> None:
+        """A file that can be fetched is played until it is stopped, even to a leg that is joined.
+
+        That joining does not end it is ours.
+        """
+        url = leg.playing = body["audio_url"]
+        fetched = await self._http.get(url)
+        if not fetched.is_success or not fetched.content.startswith(b"RIFF"):
+            leg.playing = ""
+            await self.tell(leg, "call.playback.ended", media_url=url, status="file_not_found")
+            return
+        leg.played.append(url)
+        await self.tell(leg, "call.playback.started", media_url=url)
+
+    async def _playback_stopped(self, leg: Leg, _body: Mapping[str, Any]) -> None:
+        url, leg.playing = leg.playing, ""
+        await self.tell(leg, "call.playback.ended", media_url=url, status="cancelled")
+
+    async def _spoken(self, leg: Leg, body: Mapping[str, Any]) -> None:
+        """What is played is over by itself, or never: only an order ends it before."""
+        if leg.playing and body.get("stop") != "all":
+            return
+        if leg.playing:
+            await self._playback_stopped(leg, body)
         await self.tell(leg, "call.speak.started")
         await self.tell(leg, "call.speak.ended", status="completed")
 

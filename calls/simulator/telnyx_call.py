@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from calls.providers.carriers.telnyx.simulated import PORT
-from calls.simulator.telnyx import Leg, TelnyxCloud
+from calls.simulator.telnyx import TelnyxCloud
+from calls.simulator.telnyx_legs import Leg
 from calls.simulator.telnyx_stream import TelnyxStream
 
 _PATIENCE = 15.0  # s that a caller lets it ring

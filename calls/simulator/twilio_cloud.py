@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -28,6 +28,7 @@ VERSION = "2010-04-01"
 _ENDED = frozenset({"completed", "busy", "no-answer", "canceled", "failed"})
 _MOST_TWIML = 4000
 Form = dict[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Leg:
     status_events: tuple[str, ...] = ("completed",)
     sequence: int = 0
     said: list[str] = field(default_factory=list)
+    played: list[str] = field(default_factory=list)
     lines: list[TwilioStream | RelayLine] = field(default_factory=list)
     bridged_to: Leg | None = None
     script: Script | None = None
@@ -135,7 +137,7 @@ class TwilioCloud:
         self.numbers: list[dict[str, Any]] = []
         self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 
     @property
@@ -165,7 +167,7 @@ class TwilioCloud:
                 await line.close()
         await self._http.aclose()
 
-    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def later(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do it beside all else, until the cloud closes."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -249,14 +251,21 @@ class TwilioCloud:
         ok = answer is not None and answer.is_success and "xml" in answer.headers["content-type"]
         return answer.text if ok and answer is not None else None
 
+    async def fetch(self, url: str) -> bytes | None:
+        """A file that is to be played; None where there is none (11200).
+
+        A leg that goes on meanwhile does not break the request off.
+        """
+        answer = await asyncio.shield(self.later(self._http.get(self._reachable(url))))
+        return answer.content if answer.is_success else None
+
     async def tell(self, url: str, form: Form) -> None:
         """Send a callback whose answer matters to nobody."""
         await self._post(url, form)
 
     async def _post(self, url: str, form: Form) -> httpx.Response | None:
         """Sign a form for the address that was told, and post it to where the server is."""
-        server, told = urlsplit(self.account.server), urlsplit(url)
-        address = told._replace(scheme=server.scheme, netloc=server.netloc).geturl()
+        told, address = urlsplit(url), self._reachable(url)
         headers = {SIGNATURE_HEADER: signature(self.account.auth_token, url, form)}
         try:
             answer = await self._http.post(address, data=form, headers=headers)
@@ -265,6 +274,11 @@ class TwilioCloud:
             return None
         self.delivered.append((told.path, form, answer.status_code))
         return answer
+
+    def _reachable(self, url: str) -> str:
+        """Where the server is, for the address that was told."""
+        server = urlsplit(self.account.server)
+        return urlsplit(url)._replace(scheme=server.scheme, netloc=server.netloc).geturl()
 
     # --- legs -------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import wave
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -81,6 +83,18 @@ class Script:
     async def _pause(self, verb: ElementTree.Element) -> None:
         await self._answered()
         await asyncio.sleep(float(verb.get("length", "1")))
+
+    async def _play(self, verb: ElementTree.Element) -> None:
+        """What can be fetched is played as often as is said; no number of times is for ever."""
+        await self._answered()
+        content = await self._cloud.fetch(verb.text or "")
+        if content is None:
+            return
+        with wave.open(io.BytesIO(content)) as sound:
+            seconds = sound.getnframes() / sound.getframerate()
+        self._leg.played.append(verb.text or "")
+        times = int(verb.get("loop", "1"))
+        await asyncio.sleep(seconds * (times or 1000))
 
     async def _gather(self, verb: ElementTree.Element) -> None:
         for nested in verb.iterfind("Say"):
@@ -180,6 +194,7 @@ class Script:
         "Reject": _reject,
         "Redirect": _redirect,
         "Pause": _pause,
+        "Play": _play,
         "Gather": _gather,
         "Connect": _connect,
         "Dial": _dial,

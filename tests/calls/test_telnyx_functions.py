@@ -8,10 +8,11 @@ import pytest
 
 from agents.brain.events import HangUp, SendDtmf, TakeMessage, TextDelta, Transfer
 from calls import dispatch, setup
+from calls.links import hold_music
 from calls.models import Call, Command, Leg, Number, TakenMessage, Utterance
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place
-from calls.simulator.telnyx import Person
+from calls.simulator.telnyx_legs import Person
 from tenants.db import run_in_tenant
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK, on_a_script
@@ -117,6 +118,8 @@ async def test_caller_whom_nobody_takes_is_back_with_the_agent(line, mind, warm)
     assert await line.rows(Command, kind="hand_over", state="done")
     briefings = [str(each["payload"]) for each in line.asked("gather_using_speak")]
     assert ["Un reembolso." in each for each in briefings] == ([True] if warm else [])
+    await until(lambda: leg.played == ([hold_music().url] if warm else []))
+    assert not leg.playing
     await line.hang_up(leg)
     assert (await line.call(state="ended")).end_reason == "caller_hung_up"
 
@@ -130,6 +133,7 @@ async def test_caller_whom_a_briefed_person_takes_is_transferred(line, mind):
     assert (call.end_reason, call.transfer_to) == ("transferred", SALES)
     await until(lambda: leg.bridged_to is not None)
     assert leg.bridged_to.to_number == SALES
+    await until(lambda: leg.played == [hold_music().url] and not leg.playing)
     await line.hang_up(leg)
     await until(lambda: line.rows(Leg, role="customer", state="ended"))
 

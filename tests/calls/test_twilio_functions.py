@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.brain.events import HangUp, TakeMessage, Transfer
-from calls import dispatch, setup
+from calls import dispatch, hold_music, setup
+from calls.links import hold_music as told_music
 from calls.models import Call, Command, Leg, Number, TakenMessage, Utterance
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place
@@ -150,6 +151,7 @@ async def test_caller_who_gives_up_waiting_ends_the_call_to_the_person(line, min
     monkeypatch.setattr(line.cloud, "ring", rings_on)
     leg = await transferred(line, mind, Person(keys="1"), warm=True)
     await until(lambda: line.rows(Leg, role="person", state="ringing"))
+    await until(lambda: leg.played == [told_music().url])
     await line.cloud.hang_up(leg)
     await until(lambda: line.rows(Leg, role="person", state="ended"))
     assert (await line.call(state="ended")).end_reason == "transferred"
@@ -163,10 +165,12 @@ async def test_person_who_cannot_be_called_gives_the_caller_back(line, mind):
 
 async def test_hold_that_nothing_ends_gives_the_caller_back(line, mind, monkeypatch):
     """Nobody knows whether the person was called, so nobody is called again."""
-    monkeypatch.setattr("calls.reception.HOLD_SECONDS", 0)
-    line.cloud.faults.append(Fault(cut=True))
+    short = hold_music.as_wav(hold_music.samples()[:80])
+    monkeypatch.setattr(hold_music, "wav", lambda: short)
+    line.cloud.faults.append(Fault(cut=True, at="/Calls.json"))
     leg = await transferred(line, mind, Person(), warm=True)
     await is_back(line, leg)
+    assert leg.played == [told_music().url]
     assert [row.state for row in await line.rows(Command, kind="hand_over")] == ["unknown"]
 
 

@@ -13,7 +13,7 @@ from calls.providers.carriers.port import MachineDetection
 from calls.services import outbound
 from calls.services.lines import lines_sweep
 from calls.services.outbound import Wanted, call_place
-from calls.simulator import telnyx as simulated_telnyx
+from calls.simulator import telnyx_legs as simulated_telnyx
 from calls.simulator import twilio_cloud as simulated_twilio
 from tenants.db import run_in_tenant, tenant_transaction
 from tests.calls.conftest import staff_desk

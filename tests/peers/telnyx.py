@@ -20,7 +20,8 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from calls.simulator.small_http import Request, Response
-from calls.simulator.telnyx import Leg, Person, TelnyxCloud, refusal
+from calls.simulator.telnyx import TelnyxCloud, refusal
+from calls.simulator.telnyx_legs import Leg, Person
 from calls.simulator.telnyx_stream import TelnyxStream
 from calls.voice.codecs import MULAW_SILENCE
 from tests.peers.faults import Fault, fault_for

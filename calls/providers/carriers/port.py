@@ -117,12 +117,20 @@ class Dial:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldMusic:
+    """What a caller hears who waits: the WAV at `url`, so many `seconds` long."""
+
+    url: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """Hand the caller of `leg` to a person.
 
     With a `briefing` the person hears it first and takes the call by pressing a key (a warm
     transfer); without, the two are joined as soon as the person picks up. The call has had
-    `after` streams by then.
+    `after` streams by then. With `music` a caller whom nobody talks to meanwhile hears that.
     """
 
     leg: str
@@ -134,6 +142,7 @@ class Handover:
     ring_seconds: int = 25
     briefing: str = ""
     after: int = 0
+    music: HoldMusic | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
-from calls.providers.carriers.port import StreamTarget
+from calls import hold_music
+from calls.providers.carriers.port import HoldMusic, StreamTarget
 from calls.providers.carriers.signals import Event, Signal
 from calls.providers.carriers.stream import CallMedia
 from tests.peers.serving import on_a_port
+
+MUSIC = "/hold.wav"
 
 
 class Witness:
@@ -55,7 +58,9 @@ class Office(Witness, ABC):
         self.seen: set[str] = set()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["path"] == MUSIC:
+            await _answer(send, 200, b"audio/wav", hold_music.wav())
+        elif scope["type"] == "http":
             await self._webhook(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
@@ -69,9 +74,12 @@ class Office(Witness, ABC):
             body, more = body + message.get("body", b""), message.get("more_body", False)
         self.fail_webhooks -= 1
         status, answer = (500, "") if self.fail_webhooks >= 0 else await self.take(scope, body)
-        headers = [(b"content-type", self.content_type)]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.encode()})
+        await _answer(send, status, self.content_type, answer.encode())
+
+    @property
+    def music(self) -> HoldMusic:
+        """What its callers hear while they wait."""
+        return HoldMusic(self.url + MUSIC, hold_music.SECONDS)
 
     async def _carry(self, receive: Any, send: Any) -> None:
         stream = await self.open_media(receive, send)
@@ -106,6 +114,12 @@ class Office(Witness, ABC):
         """Where a call's sound is to be brought."""
         url = self.url.replace("http", "ws") + "/media"
         return StreamTarget(url, {"token": token}, signals_url=signals_url)
+
+
+async def _answer(send: Any, status: int, content_type: bytes, body: bytes) -> None:
+    headers = [(b"content-type", content_type)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 @contextlib.asynccontextmanager

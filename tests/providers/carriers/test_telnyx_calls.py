@@ -188,9 +188,11 @@ async def test_call_that_nobody_takes_says_why(word, cause):
 
 
 async def hand_over(office, leg, briefing: str = "") -> None:
-    await office.api.hand_over(
-        Handover(leg.id, "+49", "+1", f"{office.url}/signals", uuid.uuid4(), "es", 25, briefing)
-    )
+    about = Handover(
+        leg.id, "+49", "+1", f"{office.url}/signals", uuid.uuid4(), "es", 25, briefing,
+        music=office.music,
+    )  # fmt: skip
+    await office.api.hand_over(about)
 
 
 async def test_person_who_accepts_gets_the_caller():
@@ -203,6 +205,50 @@ async def test_person_who_accepts_gets_the_caller():
         ended = await office.told(HandoverEnded)
         assert (ended.leg, ended.reached) == (leg.id, True)
         assert not leg.is_alive
+
+
+async def test_caller_hears_music_until_the_person_has_decided():
+    async with an_office() as (office, cloud):
+        leg, _, _ = await on_the_phone(office, cloud)
+        cloud.hold()
+        await hand_over(office, leg, "Pulse 1.")
+        await office.until(lambda: leg.playing == office.music.url)
+        await cloud.release(1)
+        await office.told(Bridged, leg.id)
+        await office.until(lambda: not leg.playing)
+        assert leg.played == [office.music.url]
+
+
+async def test_caller_who_is_taken_back_hears_the_agent_and_no_music():
+    async with an_office() as (office, cloud):
+        cloud.people["+49"] = Person(keys="2")
+        leg, _, _ = await on_the_phone(office, cloud)
+        await hand_over(office, leg, "Pulse 1.")
+        assert not (await office.told(HandoverEnded)).reached
+        await office.until(lambda: leg.playing)
+        await office.api.reattach(leg.id, office.target("again"), uuid.uuid4())
+        await office.until(lambda: len(office.starts) == 2)
+        assert not leg.playing
+
+
+async def test_last_word_is_not_said_under_the_music():
+    async with an_office() as (office, cloud):
+        cloud.people["+49"] = Person(hangup_cause="user_busy")
+        leg, _, _ = await on_the_phone(office, cloud)
+        await hand_over(office, leg, "Pulse 1.")
+        await office.until(lambda: leg.playing)
+        await office.api.say_and_hang_up(leg.id, "Lo siento", "es", uuid.uuid4())
+        await asyncio.wait_for(leg.done.wait(), 5)
+        assert not leg.playing
+
+
+async def test_music_that_cannot_be_played_keeps_no_person_from_being_called():
+    async with an_office() as (office, cloud):
+        leg, _, _ = await on_the_phone(office, cloud)
+        cloud.faults.append(Fault(status=422, code="90000", at="/playback_start"))
+        await hand_over(office, leg, "Pulse 1.")
+        await office.told(Bridged, leg.id)
+        assert leg.played == []
 
 
 @pytest.mark.parametrize("keys", ["2", ""])

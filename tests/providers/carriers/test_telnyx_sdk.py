@@ -37,6 +37,8 @@ _PARAMETERS = {
     "/bridge": "calls.action_bridge_params.ActionBridgeParams",
     "/transfer": "calls.action_transfer_params.ActionTransferParams",
     "/send_dtmf": "calls.action_send_dtmf_params.ActionSendDtmfParams",
+    "/playback_start": "calls.action_start_playback_params.ActionStartPlaybackParams",
+    "/playback_stop": "calls.action_stop_playback_params.ActionStopPlaybackParams",
     "/streaming_start": "calls.action_start_streaming_params.ActionStartStreamingParams",
 }
 # In Python's parameters a name that is taken, or means another field elsewhere, has an alias.

@@ -38,7 +38,8 @@ def test_person_who_answers_is_briefed_in_their_language():
 
 
 def test_person_who_presses_the_key_gets_the_caller():
-    (step,) = follow_ups(told("call.gather.ended", digits="1", status="valid"))
+    quiet, step = follow_ups(told("call.gather.ended", digits="1", status="valid"))
+    assert (quiet.leg, quiet.action) == ("v3:caller", "playback_stop")
     assert (step.leg, step.action) == ("v3:person", "bridge")
     assert step.arguments["call_control_id"] == "v3:caller"
     assert context_in(step).stage is Stage.JOINED
@@ -65,8 +66,9 @@ def test_context_that_was_tampered_with_is_none(wrong):
 def test_webhook_told_twice_calls_for_the_same_command():
     first, second = (follow_ups(told("call.answered", event_id=name)) for name in "ab")
     assert first[0].command_id == second[0].command_id
-    (join,) = follow_ups(told("call.gather.ended", digits="1"))
-    assert join.command_id != first[0].command_id
+    joins = follow_ups(told("call.gather.ended", digits="1"))
+    ids = {step.command_id for step in (*joins, *first)}
+    assert len(ids) == 3
 
 
 @pytest.mark.parametrize("stage", [Stage.BLIND, Stage.JOINED, Stage.DECLINED])

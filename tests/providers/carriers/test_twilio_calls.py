@@ -336,7 +336,7 @@ async def test_caller_whom_the_agent_let_go_waits_for_the_person(takes):
         cloud.people["+49"] = Person(keys="1" if takes else "2")
         leg, _, media = await on_the_phone(office, cloud)
         await media.hang_up(1000)
-        await office.until(lambda: leg.said == ["Un momento."])
+        await office.until(lambda: leg.played == [office.music.url])
         await hand_over(office, leg, "Pulse 1.")
         if takes:
             await office.until(lambda: leg.bridged_to)

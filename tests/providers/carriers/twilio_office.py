@@ -80,7 +80,7 @@ class TwilioOffice(Office):
                 return twiml.stream(replace(target, relay=Relay("es")) if self.relays else target)
             case Kind.AFTER_STREAM if self.holds is not None:
                 back = f"{self.hooks}/after-dial?handover=1"
-                return twiml.hold("Un momento.", language="es", seconds=self.holds, action_url=back)
+                return twiml.hold(self.music, seconds=self.holds, action_url=back)
             case Kind.AFTER_STREAM if self.goes_on:
                 return twiml.stream(self.target("again", self.hooks))
             case Kind.AFTER_DIAL if not self._reached(told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,7 @@ from calls.providers.carriers.port import (
     Checked,
     Dial,
     Handover,
+    HoldMusic,
     LegGone,
     MachineDetection,
     Media,
@@ -35,7 +37,10 @@ from calls.providers.carriers.telnyx.farewell import Farewell
 from calls.providers.carriers.telnyx.health import application_problems, not_an_application
 from calls.providers.carriers.telnyx.outgoing import body_of, path_of
 from calls.providers.carriers.telnyx.recordings import Recordings
+from calls.providers.carriers.telnyx.transfer import END_HOLD
 from calls.providers.carriers.telnyx.voices import voice_for
+
+log = logging.getLogger(__name__)
 
 # What `answer` can ask for: it has no field for a sampling rate, which L16 would need.
 VoiceCodec = Literal["PCMU", "PCMA", "G722"]
@@ -43,6 +48,8 @@ VoiceCodec = Literal["PCMU", "PCMA", "G722"]
 _KEYS = re.compile(r"[0-9A-D*#wW]+")
 _RING_SECONDS = (5, 600)
 _LIMIT_SECONDS = 14_400
+_HOLD = "playback_start"
+_LOOPS = 100  # as often as Telnyx plays a file that has an end; nobody waits as long
 
 
 class TelnyxApi:
@@ -93,6 +100,7 @@ class TelnyxApi:
 
     async def reattach(self, leg: str, stream: StreamTarget, command_id: uuid.UUID) -> None:
         """Bring a live leg's sound to us again after its stream was lost."""
+        await self._end_hold(leg, uuid.uuid5(command_id, END_HOLD))
         parameters = {**stream.parameters, CODEC_PARAMETER: self._codec}
         body = {
             **self._stream_fields(stream.url),
@@ -153,7 +161,9 @@ class TelnyxApi:
     async def _call_person(
         self, handover: Handover, context: HandoverContext, body: Mapping[str, Any]
     ) -> None:
-        """Ring the person on a leg of the same session, while the caller stays with the agent."""
+        """Ring the person on a leg of the same session, while the caller stays where they are."""
+        if handover.music is not None:
+            await self._hold(handover, handover.music)
         await self._dial(
             {
                 **body,
@@ -166,6 +176,9 @@ class TelnyxApi:
 
     async def take(self, step: Step) -> None:
         """Do what a webhook called for (`webhooks.follow_ups`)."""
+        if step.action == END_HOLD:
+            await self._end_hold(step.leg, step.command_id)
+            return
         try:
             await self._command(step.leg, step.action, step.arguments, step.command_id)
         except LegGone:
@@ -173,6 +186,24 @@ class TelnyxApi:
                 raise
             # The caller gave up while the person listened: nobody is left to talk to.
             await self.hang_up(step.leg, uuid.uuid5(step.command_id, "alone"))
+
+    async def _hold(self, handover: Handover, music: HoldMusic) -> None:
+        """Play to the caller while a person is called; if that fails, they wait in silence."""
+        body = {"audio_url": music.url, "audio_type": "wav", "loop": _LOOPS}
+        command_id = uuid.uuid5(handover.command_id, _HOLD)
+        try:
+            await self._command(handover.leg, _HOLD, body, command_id)
+        except LegGone:
+            raise
+        except ProviderError as error:
+            log.warning("a caller waits without music: %s", error)
+
+    async def _end_hold(self, leg: str, command_id: uuid.UUID) -> None:
+        """Stop what the caller heard while they waited; where nothing plays, that is refused."""
+        try:
+            await self._command(leg, END_HOLD, {"stop": "all"}, command_id)
+        except (BadRequest, LegGone):
+            return
 
     async def send_dtmf(self, leg: str, keys: str, command_id: uuid.UUID) -> None:
         """Press keys towards the other side; `w` is half a second, `W` a whole one."""

@@ -33,8 +33,8 @@ class Farewell:
         return self._step(leg, "answer")
 
     def speak(self, leg: str) -> Step:
-        """Say it on a leg that is answered."""
-        return self._step(leg, "speak", payload=self.text, voice=self.voice)
+        """Say it on a leg that is answered, and not after what it may be hearing."""
+        return self._step(leg, "speak", payload=self.text, voice=self.voice, stop="all")
 
     def hang_up(self, leg: str) -> Step:
         """End the leg."""

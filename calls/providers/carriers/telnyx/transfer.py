@@ -5,6 +5,7 @@ So a webhook told twice, or to another process, calls for the same commands with
 
     blind:  transfer -> Telnyx joins the two -> the person's leg ends
     warm:   dial -> answered: brief -> key: join, or none: hang up -> the person's leg ends
+            (meanwhile the caller hears music, which ends before they are joined)
 
 The caller stays with the agent until the two are joined, and with it if they never are.
 """
@@ -22,6 +23,7 @@ from calls.providers.carriers.telnyx.events import Event
 from calls.providers.carriers.telnyx.voices import voice_for
 
 ACCEPT_KEY = "1"
+END_HOLD = "playback_stop"
 _KEY_MS = 10_000  # after the briefing, how long the person has for the key
 _TRIES = 2  # the briefing is said again to somebody who pressed nothing
 
@@ -81,7 +83,8 @@ def _decide(event: Event, context: HandoverContext) -> tuple[Step, ...]:
         return (_step(event, "hangup", {"client_state": declined.pack()}, context),)
     joined = replace(context, stage=Stage.JOINED, briefing="")
     arguments = {"call_control_id": context.caller_leg, "client_state": joined.pack()}
-    return (_step(event, "bridge", arguments, context),)
+    quiet = Step(context.caller_leg, END_HOLD, {}, context.command_id(END_HOLD))
+    return (quiet, _step(event, "bridge", arguments, context))
 
 
 def _step(

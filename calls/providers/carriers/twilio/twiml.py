@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
-from calls.providers.carriers.port import Handover, Relay, StreamTarget
+from calls.providers.carriers.port import Handover, HoldMusic, Relay, StreamTarget
 from calls.providers.carriers.twilio.addresses import address
 from calls.providers.carriers.twilio.events import Kind
 
@@ -122,16 +123,15 @@ def join_caller(room: str, *, action_url: str) -> str:
     return str(response)
 
 
-def hold(text: str, *, language: str, seconds: int, action_url: str) -> str:
+def hold(music: HoldMusic, *, seconds: int, action_url: str) -> str:
     """Have a caller wait whom the agent has let go, while a person is called for them.
 
     Joining them, or connecting them to the agent again, ends it at once; `action_url` is asked
-    how to go on should neither come.
+    how to go on should neither come, as soon as the music that began within `seconds` is over.
     """
     response = VoiceResponse()
-    if text:
-        response.say(_text(text), language=locale(language))
-    response.pause(length=seconds)
+    if seconds > 0:  # no number of times is for ever
+        response.play(music.url, loop=math.ceil(seconds / music.seconds))
     response.redirect(action_url, method="POST")
     return str(response)
 
