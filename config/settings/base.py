@@ -152,6 +152,11 @@ MEDIA_ROOT = ENV.MEDIA_DIR  # never served as files: a view checks who may hear 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": [
+        "tenants.parsers.StrictJsonParser",
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
     "DEFAULT_THROTTLE_RATES": {"tenant": "1200/min"},  # for each API key or user
 }
 SPECTACULAR_SETTINGS = {

@@ -123,6 +123,16 @@ def test_what_cannot_be_asked_for_is_refused_at_its_field(ask, line, field, valu
     assert count(line) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    "body", [b"[" * 5000, b'{"to_number": "\\ud800"}', b'{"agent": NaN}', b"\xff", b"{", b"", b"7"]
+)
+def test_a_body_that_is_no_json_object_is_refused(client, line, make_api_key, body):
+    headers = {"authorization": f"Bearer {make_api_key(line.tenant, ['calls.control'])}"}
+    answer = client.post("/api/v1/calls/", body, content_type="application/json", headers=headers)
+    assert answer.status_code == 400
+    assert count(line) == (0, 0, 0)
+
+
 def test_another_tenants_agent_and_number_cannot_be_used(ask, line, other_desk):
     for theirs in (
         {"agent": str(other_desk.agent.public_id)},
