@@ -122,8 +122,8 @@ ROUTES: dict[str, Route] = {
     ),
     "api/v1/do-not-call/import/": Route((401, 400, 403, 400, 400), method="POST"),
     "api/v1/3cx/template": Route((401, 409, 403, 409, 409)),
-    "api/v1/3cx/lookup": Route((401, 400, 400, 400, 400)),
-    "api/v1/3cx/journal": Route((401, 400, 400, 400, 400), method="POST"),
+    "api/v1/3cx/lookup": Route((401, 400, 403, 400, 400)),
+    "api/v1/3cx/journal": Route((401, 400, 403, 400, 400), method="POST"),
     "api/v1/widget-tokens/": Route(
         (401, 404, 404, 404, 404), method="POST", data={"agent": str(uuid.UUID(int=0))}
     ),
