@@ -11,7 +11,7 @@ from calls.api.do_not_call import DoNotCallViewSet
 from calls.api.messages import MessageMediaView, MessageViewSet
 from calls.api.notes import CallBackViewSet, TakenMessageViewSet
 from calls.api.threecx import JournalView, LookupView, TemplateView
-from calls.api.views import CallViewSet, RecordingView
+from calls.api.views import CallViewSet, OneRecordingView, RecordingView
 from calls.api.widgets import WidgetTokenView
 
 app_name = "api"
@@ -27,6 +27,11 @@ router.register("do-not-call", DoNotCallViewSet, basename="do-not-call")
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("calls/<uuid:public_id>/recording/", RecordingView.as_view(), name="call-recording"),
+    path(
+        "calls/<uuid:public_id>/recordings/<uuid:recording>/",
+        OneRecordingView.as_view(),
+        name="call-one-recording",
+    ),
     path(
         "messages/<uuid:public_id>/media/<int:place>/",
         MessageMediaView.as_view(),

@@ -75,7 +75,7 @@ def call(request: TenantRequest, public_id: UUID) -> HttpResponse:
         "utterances": found.utterances.all(),
         "taken_messages": found.taken_messages.all(),
         "call_backs": found.call_backs.all(),
-        "recording": next(iter(found.recordings.all()), None),
+        "recordings": found.recordings.all(),
         "may_listen": role_allows(role, Permission.RECORDINGS_LISTEN),
         "changes": found.finalised_at is None,
     }

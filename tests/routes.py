@@ -90,6 +90,9 @@ ROUTES: dict[str, Route] = {
     "api/v1/calls/": Route((401, 200, 200, 200, 200)),
     "api/v1/calls/<uuid:public_id>/": Route((401, 200, 200, 404, 404), path=_call),
     "api/v1/calls/<uuid:public_id>/recording/": Route((401, 404, 404, 404, 404), path=_call),
+    "api/v1/calls/<uuid:public_id>/recordings/<uuid:recording>/": Route(
+        (401, 404, 404, 404, 404), path=lambda: {**_call(), "recording": uuid.uuid4()}
+    ),
     "api/v1/messages/": Route((401, 200, 200, 200, 200)),
     "api/v1/messages/<uuid:public_id>/": Route(
         (401, 200, 200, 404, 404), path=lambda: {"public_id": make_row(Message).public_id}

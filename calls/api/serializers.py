@@ -56,6 +56,35 @@ class RecordingSerializer(serializers.ModelSerializer[Recording]):
         )
 
 
+class OneRecordingSerializer(RecordingSerializer):
+    """One of a call's recordings, with an address of its own."""
+
+    id = serializers.UUIDField(source="public_id", read_only=True)
+    seconds = serializers.SerializerMethodField()
+
+    class Meta(RecordingSerializer.Meta):
+        fields = (  # type: ignore[assignment]
+            "id", "source", "state", "seconds", "channels", "sample_rate", "size_bytes", "url",
+        )  # fmt: skip
+        read_only_fields = fields  # type: ignore[assignment]
+
+    @extend_schema_field(serializers.FloatField(allow_null=True))
+    def get_seconds(self, recording: Recording) -> float | None:
+        """How long it is, once that is known."""
+        return None if recording.duration_ms is None else recording.duration_ms / 1000
+
+    @extend_schema_field(serializers.URLField())
+    def get_url(self, recording: Recording) -> str:
+        """The address; asking it needs the permission to listen, and is noted."""
+        return str(
+            reverse(
+                "api:call-one-recording",
+                args=[recording.call.public_id, recording.public_id],
+                request=self.context.get("request"),
+            )
+        )
+
+
 class CallSerializer(serializers.ModelSerializer[Call]):
     """A call as it appears in a list."""
 
@@ -137,21 +166,30 @@ class CallDetailSerializer(CallSerializer):
     utterances = UtteranceSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
     recording = serializers.SerializerMethodField()
+    recordings = serializers.SerializerMethodField()
     taken_messages = TakenMessageSerializer(many=True, read_only=True)
     call_backs = CallBackSerializer(many=True, read_only=True)
 
     class Meta(CallSerializer.Meta):
         fields = (  # type: ignore[assignment]
             *CallSerializer.Meta.fields, "context", "outline", "utterances", "events", "recording",
-            "taken_messages", "call_backs",
+            "recordings", "taken_messages", "call_backs",
         )  # fmt: skip
         read_only_fields = fields  # type: ignore[assignment]
 
     @extend_schema_field(RecordingSerializer(allow_null=True))
     def get_recording(self, call: Call) -> dict[str, Any] | None:
-        """The recording, if the call was recorded."""
+        """The first recording, if the call was recorded."""
         recording = next(iter(call.recordings.all()), None)
         if recording is None:
             return None
         recording.call = call
         return dict(RecordingSerializer(recording, context=self.context).data)
+
+    @extend_schema_field(OneRecordingSerializer(many=True))
+    def get_recordings(self, call: Call) -> list[dict[str, Any]]:
+        """All recordings, ours before the carrier's, which go on after a hand-over."""
+        recordings = list(call.recordings.all())
+        for recording in recordings:
+            recording.call = call
+        return list(OneRecordingSerializer(recordings, many=True, context=self.context).data)

@@ -108,9 +108,14 @@ class RecordingView(TenantAPIView):
         operation_id="calls_recording",
     )
     def get(self, request: Request, public_id: UUID) -> HttpResponseBase:
-        """A two-channel WAV file, whole or by ranges."""
+        """The first recording, as a two-channel WAV file, whole or by ranges."""
+        return self._sound(request, public_id)
+
+    def _sound(
+        self, request: Request, public_id: UUID, wanted: UUID | None = None
+    ) -> HttpResponseBase:
         try:
-            recording = recording_of(public_id)
+            recording = recording_of(public_id, wanted)
         except ObjectDoesNotExist:
             raise NotFound from None
         path = recordings_folder() / recording.path
@@ -125,6 +130,20 @@ class RecordingView(TenantAPIView):
                 within=_ONE_LISTENING,
             )
         return answer
+
+
+class OneRecordingView(RecordingView):
+    """The sound of one of a call's recordings."""
+
+    @extend_schema(
+        responses={(200, "audio/wav"): OpenApiTypes.BINARY, 404: OpenApiResponse(None)},
+        operation_id="calls_one_recording",
+    )
+    def get(  # type: ignore[override]
+        self, request: Request, public_id: UUID, recording: UUID
+    ) -> HttpResponseBase:
+        """A WAV file, whole or by ranges."""
+        return self._sound(request, public_id, recording)
 
 
 def _filtered(calls: QuerySet[Call], request: Request) -> QuerySet[Call]:

@@ -12,7 +12,7 @@ class Recording(TenantModel):
     """A WAV file; ours has two channels: the caller left, the agent right.
 
     A carrier's own recordings are fetched as soon as it tells of them, since their addresses
-    expire; `carrier_id` is its name for one.
+    expire; `carrier_id` is its name for one. They go on after a hand-over to a person.
     """
 
     class State(models.TextChoices):
@@ -38,6 +38,7 @@ class Recording(TenantModel):
         _("state"), max_length=16, choices=State.choices, default=State.RECORDING
     )
     sample_rate = models.PositiveIntegerField(_("sample rate (Hz)"))
+    channels = models.PositiveSmallIntegerField(_("channels"), default=2)
     duration_ms = models.PositiveIntegerField(_("duration (ms)"), null=True, blank=True)
     size_bytes = models.PositiveBigIntegerField(_("size (bytes)"), null=True, blank=True)
 

@@ -34,11 +34,15 @@ def call_details() -> QuerySet[Call]:
     )
 
 
-def recording_of(public_id: UUID | str) -> Recording:
-    """The sound of a call, ours before the carrier's. Raises Recording.DoesNotExist."""
-    found: Recording | None = (
-        Recording.objects.select_related("call", "tenant").filter(call__public_id=public_id).first()
-    )
+def recording_of(public_id: UUID | str, recording: UUID | None = None) -> Recording:
+    """One recording of a call; the first, ours before the carrier's, where none is named.
+
+    Raises Recording.DoesNotExist.
+    """
+    of_call = Recording.objects.select_related("call", "tenant").filter(call__public_id=public_id)
+    if recording is not None:
+        of_call = of_call.filter(public_id=recording)
+    found: Recording | None = of_call.first()
     if found is None:
         raise Recording.DoesNotExist(f"call {public_id} was not recorded")
     return found

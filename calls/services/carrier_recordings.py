@@ -79,12 +79,13 @@ def recordings_overdue(*, now: datetime) -> None:
 def recording_fetched(*, recording_id: int, path: Path) -> None:
     """The file is here: read what it is. Raises wave.Error and EOFError for what is none."""
     with wave.open(str(path)) as file:
-        rate, frames = file.getframerate(), file.getnframes()
+        rate, frames, channels = file.getframerate(), file.getnframes(), file.getnchannels()
     if not _RATES[0] <= rate <= _RATES[1]:
         raise wave.Error(f"{rate} Hz is no telephone's")
     Recording.objects.filter(pk=recording_id).update(
         state=Recording.State.READY,
         sample_rate=rate,
+        channels=channels,
         duration_ms=frames * 1000 // rate,
         size_bytes=path.stat().st_size,
     )

@@ -198,6 +198,46 @@ def test_listening_is_allowed_and_noted(desk, make_call, login, staff):
     assert listened(desk) == [staff.pk]
 
 
+@pytest.fixture
+def recorded_twice(desk, make_call):
+    """A call that we and its carrier have recorded; the carrier's part is another sound."""
+    call = make_call(desk, sound=True)
+    path = recordings_folder() / "carriers.wav"
+    path.write_bytes(SOUND[::-1])
+    with tenant_transaction(desk.tenant.id):
+        Recording.objects.create(
+            call=call, source="carrier", carrier_id="RE1", path=path.name, sample_rate=8000,
+            state="ready", duration_ms=2500, channels=1, size_bytes=len(SOUND),
+        )  # fmt: skip
+    return call
+
+
+def test_every_recording_of_a_call_can_be_heard(desk, recorded_twice, login, staff):
+    client = login(staff)
+    found = client.get(f"{CALLS}{recorded_twice.public_id}/").json()
+    ours, theirs = found["recordings"]
+    assert [each["source"] for each in found["recordings"]] == ["ourselves", "carrier"]
+    assert (theirs["seconds"], theirs["channels"], ours["channels"]) == (2.5, 1, 2)
+    assert body(client.get(ours["url"])) == SOUND
+    assert body(client.get(theirs["url"])) == SOUND[::-1]
+    part = client.get(theirs["url"], headers={"Range": "bytes=100-199"})
+    assert (part.status_code, body(part)) == (206, SOUND[::-1][100:200])
+    assert body(client.get(found["recording"]["url"])) == SOUND
+    assert listened(desk) == [staff.pk]
+
+
+def test_recording_is_found_in_its_own_call_alone(
+    desk, recorded_twice, make_call, login, staff, outsider, make_member, tenant
+):
+    other = make_call(desk, sound=True)
+    url = login(staff).get(f"{CALLS}{recorded_twice.public_id}/").json()["recordings"][1]["url"]
+    elsewhere = url.replace(str(recorded_twice.public_id), str(other.public_id))
+    assert login(staff).get(elsewhere).status_code == 404
+    assert login(outsider).get(url).status_code == 404
+    assert login(make_member(tenant, Role.ANALYST)).get(url).status_code == 403
+    assert listened(desk) == []
+
+
 def test_player_may_jump(desk, make_call, login, staff):
     call = make_call(desk, sound=True)
     answer = login(staff).get(recording_url(call), headers={"Range": "bytes=100-199"})

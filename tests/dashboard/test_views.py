@@ -282,11 +282,18 @@ def test_a_recording_can_be_played_by_those_who_may_listen(
 ) -> None:
     with tenant_transaction(tenant.pk):
         call = ended(make_version())
-        make_row(Recording, call=call, path="a.wav", state="ready", sample_rate=8000)
-    player = f'src="{reverse("api:call-recording", args=[call.public_id])}"'
-    assert player in page_of(login(make_member(tenant, Role.OWNER)), call)
+        ready = {"call": call, "state": "ready", "sample_rate": 8000}
+        ours = make_row(Recording, path="a.wav", **ready)
+        theirs = make_row(Recording, path="b.wav", source="carrier", carrier_id="RE1", **ready)
+    addresses = [
+        reverse("api:call-one-recording", args=[call.public_id, row.public_id])
+        for row in (ours, theirs)
+    ]
+    page = page_of(login(make_member(tenant, Role.OWNER)), call)
+    assert re.findall(r'src="(/api[^"]+)"', page) == addresses
+    assert page.count("Recorded by the carrier") == 1
     refused = page_of(login(make_member(tenant, Role.ANALYST)), call)
-    assert player not in refused
+    assert "<audio" not in refused
     assert "Your role may not listen to recordings." in refused
 
 
