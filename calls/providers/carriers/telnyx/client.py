@@ -18,7 +18,8 @@ import orjson
 from pydantic import SecretStr
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
-from calls.providers.carriers.port import LegGone, NotReached
+from calls.providers.carriers.asking import ask, content_of
+from calls.providers.carriers.port import LegGone
 from calls.providers.http_errors import error_of_status
 from calls.providers.tls import shared_tls
 
@@ -136,27 +137,10 @@ class TelnyxClient:
         return None, error
 
     async def _send(self, method: str, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotReached(NAME, str(error)[:300] or type(error).__name__) from error
-        except httpx.TimeoutException as error:
-            raise ProviderTimeout(NAME, f"no answer ({type(error).__name__})") from error
-        except httpx.HTTPError as error:
-            raise NetworkFailure(NAME, str(error)[:300] or type(error).__name__) from error
+        answer = await ask(NAME, self._http, method, path, **request)
         if answer.is_success:
-            return _content(answer)
+            return content_of(NAME, answer)
         raise _refusal(answer)
-
-
-def _content(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        content = orjson.loads(answer.content)
-    except orjson.JSONDecodeError as error:
-        raise ProviderDown(NAME, f"answered no JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ProviderDown(NAME, f"answered a JSON {type(content).__name__}, not an object")
-    return content
 
 
 def _refusal(answer: httpx.Response) -> ProviderError:

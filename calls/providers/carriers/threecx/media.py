@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,11 +20,12 @@ from agents.brain.errors import ProviderError
 from calls.providers.carriers.arrivals import Arrivals
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
+from calls.providers.carriers.inbox import Inbox
 from calls.providers.carriers.positions import Positions
 from calls.providers.carriers.threecx.pacing import LEAD, Pacer
 from calls.providers.carriers.threecx.wire import Exchange, open_exchange
 from calls.voice.clock import LoopClock, Timer
-from calls.voice.ports import Audio, Closed, Dtmf, Mark, MediaEvent
+from calls.voice.ports import Audio, Dtmf, Mark, MediaEvent
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +77,8 @@ class ThreeCxMedia:
         self._began = self._heard_at = self._clock.now()
         self._arrivals = Arrivals()
         self._crumbs = b""
-        self._inbox: deque[MediaEvent] = deque()
-        self._wake = asyncio.Event()
-        self._over = self._attached = self._ending = False
+        self._inbox = Inbox()
+        self._attached = self._ending = False
         self._asking: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._writable = asyncio.Event()
@@ -95,7 +94,7 @@ class ThreeCxMedia:
         self._pacer = Pacer(
             self._clock,
             self._mouth.write,
-            lambda name: self._put(Mark(name)),
+            lambda name: self._inbox.put(Mark(name)),
             sample_rate=SAMPLE_RATE,
             lead=self.options.lead,
             silence=self.options.silence,
@@ -133,14 +132,7 @@ class ThreeCxMedia:
         return self
 
     async def __anext__(self) -> MediaEvent:
-        while not self._over:
-            if self._inbox:
-                event = self._inbox.popleft()
-                self._over = type(event) is Closed
-                return event
-            self._wake.clear()
-            await self._wake.wait()
-        raise StopAsyncIteration
+        return await anext(self._inbox)
 
     def hear(self, data: bytes) -> None:
         """A piece of the caller's sound, cut anywhere, even inside a sample."""
@@ -166,23 +158,19 @@ class ThreeCxMedia:
         timestamp = expected + missing if missing else None
         position = self.positions.place(timestamp, len(pcm) / BYTES_PER_MS)
         if position is not None:
-            self._put(Audio(pcm, SAMPLE_RATE, position))
+            self._inbox.put(Audio(pcm, SAMPLE_RATE, position))
 
     def press(self, keys: str) -> None:
         """The caller pressed keys: the PBX tells that by an event."""
         for key in keys.upper():
             if key in _KEYS:
-                self._put(Dtmf(key))
+                self._inbox.put(Dtmf(key))
             else:
                 self.malformed += 1
 
     def hung_up(self) -> None:
         """The party left: the PBX tells that by an event."""
         self._close("caller_hung_up")
-
-    def _put(self, event: MediaEvent) -> None:
-        self._inbox.append(event)
-        self._wake.set()
 
     # --- what goes ------------------------------------------------------------------------
 
@@ -219,13 +207,11 @@ class ThreeCxMedia:
 
     async def close(self) -> None:
         """Stop listening; the streams are let go by `hang_up`."""
-        self._over = True
-        self._wake.set()
+        self._inbox.stop()
 
     async def hang_up(self, code: int, reason: str = "") -> None:  # noqa: ARG002 - no socket
         """Let go of both streams. The leg itself is dropped by a command."""
-        self._over = True
-        self._wake.set()
+        self._inbox.stop()
         self._release()
 
     def _check_quiet(self) -> None:
@@ -262,8 +248,7 @@ class ThreeCxMedia:
 
     def _close(self, reason: str) -> None:
         self._ending = True
-        if not any(type(event) is Closed for event in self._inbox):
-            self._put(Closed(reason))
+        self._inbox.close(reason)
         self._release()
 
     def _release(self) -> None:

@@ -25,6 +25,7 @@ from agents.brain.errors import (
     ProviderTimeout,
     QuotaExceeded,
 )
+from calls.providers.carriers.asking import ask, content_of
 from calls.providers.carriers.port import LegGone, NotReached
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 from calls.providers.http_errors import error_of_status
@@ -130,29 +131,10 @@ class TwilioClient:
 
     async def _send(self, method: str, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
         url = f"{self.root}{'/' if path else ''}{path}.json"
-        try:
-            answer = await self._http.request(method, url, auth=self._auth, **request)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotReached(NAME, str(error)[:300] or type(error).__name__) from error
-        except httpx.TimeoutException as error:
-            raise ProviderTimeout(NAME, f"no answer ({type(error).__name__})") from error
-        except httpx.HTTPError as error:
-            raise NetworkFailure(NAME, str(error)[:300] or type(error).__name__) from error
+        answer = await ask(NAME, self._http, method, url, auth=self._auth, **request)
         if answer.is_success:
-            return _content(answer)
+            return content_of(NAME, answer)
         raise _refusal(answer.status_code, answer.content, answer.headers)
-
-
-def _content(answer: httpx.Response) -> dict[str, Any]:
-    if answer.status_code == httpx.codes.NO_CONTENT:
-        return {}
-    try:
-        content = orjson.loads(answer.content)
-    except orjson.JSONDecodeError as error:
-        raise ProviderDown(NAME, f"answered no JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ProviderDown(NAME, f"answered a JSON {type(content).__name__}, not an object")
-    return content
 
 
 def _refusal(status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:

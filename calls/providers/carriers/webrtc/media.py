@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from calls.providers.carriers.asgi import Message, Receive, Send
 from calls.providers.carriers.browser import Heard, transcript_in
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
+from calls.providers.carriers.inbox import Inbox
 from calls.providers.carriers.positions import Positions
 from calls.providers.carriers.socket import (
     DEFAULT_LIMITS,
@@ -36,7 +36,7 @@ from calls.providers.carriers.webrtc.opening import servers_for
 from calls.providers.carriers.webrtc.opus import SAMPLE_RATE, BadOpus
 from calls.providers.carriers.webrtc.speaking import Speaking
 from calls.voice.clock import LoopClock, Timer
-from calls.voice.ports import Closed, Mark, MediaEvent
+from calls.voice.ports import Mark, MediaEvent
 
 if TYPE_CHECKING:
     from calls.providers.carriers.webrtc.peer import Peer
@@ -87,16 +87,14 @@ class WebRtcMedia:
         self._limits, self._options = limits, options or Options()
         self._clock = LoopClock()
         self._began = self._heard_at = self._clock.now()
-        self._inbox: deque[MediaEvent] = deque()
-        self._wake = asyncio.Event()
-        self._over = False
+        self._inbox = Inbox()
         self._done = asyncio.Event()
         self._packets = 0
         self._offered_at = float("-inf")
         self._socket: _Socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._hearing = Hearing(self._clock, self.positions, self._put)
-        self._speaking = Speaking(self._clock, lambda name: self._put(Mark(name)))
+        self._hearing = Hearing(self._clock, self.positions, self._inbox.put)
+        self._speaking = Speaking(self._clock, lambda name: self._inbox.put(Mark(name)))
         self._absent = Timer(self._clock, lambda: self._lose("its page did not come back"))
         self._quiet = Timer(self._clock, self._check_quiet)
         self._next_peer: Peer | None = None
@@ -110,21 +108,10 @@ class WebRtcMedia:
         return self
 
     async def __anext__(self) -> MediaEvent:
-        while not self._over:
-            if self._inbox:
-                event = self._inbox.popleft()
-                self._over = type(event) is Closed
-                return event
-            self._wake.clear()
-            await self._wake.wait()
-        raise StopAsyncIteration
+        return await anext(self._inbox)
 
     def _join(self, peer: Peer) -> None:
         peer.join(self._take, self._too_late, self._speaking)
-
-    def _put(self, event: MediaEvent) -> None:
-        self._inbox.append(event)
-        self._wake.set()
 
     def _take(self, packet: Packet, lost: bool) -> None:
         """A packet of the caller's sound, in order."""
@@ -221,7 +208,7 @@ class WebRtcMedia:
     async def _obey(self, message: dict[str, Any]) -> None:
         kind = message.get("type")
         if kind == "dtmf":
-            self._put(key_pressed(message))
+            self._inbox.put(key_pressed(message))
         elif kind == "transcript":
             text, final = transcript_in(message)
             if self.on_transcript is not None:
@@ -283,13 +270,11 @@ class WebRtcMedia:
 
     async def close(self) -> None:
         """Stop listening; connection and socket are let go by `hang_up`."""
-        self._over = True
-        self._wake.set()
+        self._inbox.stop()
 
     async def hang_up(self, code: int, reason: str = "") -> None:
         """Let go of the connection, and close the socket with a WebSocket close code."""
-        self._over = True
-        self._wake.set()
+        self._inbox.stop()
         for timer in (self._absent, self._quiet):
             timer.cancel()
         self._speaking.close()
@@ -313,8 +298,7 @@ class WebRtcMedia:
         self._close("media_lost")
 
     def _close(self, reason: str) -> None:
-        if not any(type(event) is Closed for event in self._inbox):
-            self._put(Closed(reason))
+        self._inbox.close(reason)
 
 
 class _Socket:
