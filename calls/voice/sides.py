@@ -84,8 +84,11 @@ class Mouth(Protocol):
 class Voice(Protocol):
     """Gives one reply its voice: sentences in, a growing track out."""
 
-    track: Track
     done: bool
+
+    @property
+    def track(self) -> Track:
+        """What it is voiced onto."""
 
     def add(self, text: str) -> None:
         """Voice this sentence after those before it."""
