@@ -278,6 +278,30 @@ class TranscriberSettings(Settings):
         return (*(own or (usual_dialect(language),)), *others)
 
 
+class RelaySettings(Settings):
+    """Whether the carrier hears and speaks by itself, and how. Twilio alone can."""
+
+    enabled: bool = Field(
+        False,
+        description=_(
+            "In calls by Twilio, Twilio itself hears and speaks (ConversationRelay) instead of "
+            "the transcriber and the voice chosen here; such calls are not recorded. Calls by "
+            "other carriers and from pages are held with Andrea's own speech all the same."
+        ),
+    )
+    voice_provider: Literal["ElevenLabs", "Google", "Amazon"] = Field(
+        "ElevenLabs", description=_("Whose voice Twilio speaks with.")
+    )
+    voice: str = Field(
+        "",
+        max_length=120,
+        description=_("Voice as Twilio names it. Empty: its usual one for the language."),
+    )
+    transcriber: Literal["Deepgram", "Google"] = Field(
+        "Deepgram", description=_("Whose recogniser Twilio hears with.")
+    )
+
+
 _EXTENSION = re.compile(r"[0-9]{2,8}")
 
 
@@ -398,6 +422,7 @@ class ChannelProfile(Settings):
     transcriber: TranscriberSettings = Field(
         default_factory=TranscriberSettings, title=_("Transcriber")
     )
+    relay: RelaySettings = Field(default_factory=RelaySettings, title=_("Twilio's own speech"))
     functions: FunctionSettings = Field(default_factory=FunctionSettings, title=_("Functions"))
     advanced: AdvancedSettings = Field(default_factory=AdvancedSettings, title=_("Advanced"))
 

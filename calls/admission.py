@@ -17,6 +17,8 @@ from calls.models import Call, Leg
 from calls.presence import presence
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
 from calls.providers.carriers.twilio.media import StreamStart
+from calls.providers.carriers.twilio.relay import RelayStart
+from calls.relaying import relay_of, relay_of_id
 from calls.routing import NoPublishedAgent
 from calls.services.intake import (
     StreamRefused,
@@ -58,8 +60,24 @@ async def admit_twilio(start: StreamStart) -> Call:
     return await admit_stream(start.parameters, start.call_sid, account=start.account_sid)
 
 
+async def admit_relay(start: RelayStart) -> tuple[Call, str]:
+    """The call that a text socket of Twilio's belongs to, and the dialect it begins in.
+
+    Only calls whose agent wants Twilio to hear and speak are held in text. Raises Denied.
+    """
+    call = await admit_stream(
+        start.parameters, start.call_sid, account=start.account_sid, in_text=True
+    )
+    relay = await run_in_tenant(call.tenant_id, relay_of, call)
+    return call, relay.language if relay is not None else ""
+
+
 async def admit_stream(
-    parameters: Mapping[str, str], carrier_id: str, *, account: str | None = None
+    parameters: Mapping[str, str],
+    carrier_id: str,
+    *,
+    account: str | None = None,
+    in_text: bool = False,
 ) -> Call:
     """The call that a carrier's stream belongs to, answered as of now. Raises Denied.
 
@@ -71,12 +89,16 @@ async def admit_stream(
         tenant_id = await run_unscoped(tenant_by_key, Call, claim.call)
         if tenant_id is None:
             raise StreamRefused(f"there is no call {claim.call}")
-        return await run_in_tenant(tenant_id, _connect, claim, carrier_id, account)
+        return await run_in_tenant(tenant_id, _connect, claim, carrier_id, account, in_text)
     except (BadToken, StreamRefused) as error:
         raise Denied(NOT_ALLOWED, str(error)) from None
 
 
-def _connect(claim: StreamClaim, carrier_id: str, account: str | None) -> Call:
+def _connect(
+    claim: StreamClaim, carrier_id: str, account: str | None, in_text: bool = False
+) -> Call:
+    if in_text and relay_of_id(claim.call) is None:
+        raise StreamRefused(f"call {claim.call} is held in sound")
     if account is not None and (expected := _account_of(claim.call)) not in {"", account}:
         raise StreamRefused(f"the stream is of account {account!r}, the call of {expected!r}")
     return call_connect(

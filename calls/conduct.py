@@ -1,4 +1,4 @@
-"""Conducts one admitted call from its first frame to its last stored word."""
+"""Conducts one admitted call, in sound or in text, from its start to its last stored word."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from calls.live import LiveCalls
-from calls.providers.carriers.stream import CallMedia
+from calls.providers.carriers.stream import CallLine
 from calls.voice.end_reasons import EndReason
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,10 @@ class Session(Protocol):
     def end(self, reason: str) -> None: ...
 
 
-class AdmittedCall(Protocol):
+AnyLine = TypeVar("AnyLine", bound=CallLine, contravariant=True)
+
+
+class AdmittedCall(Protocol[AnyLine]):
     """A call that was let in, and everything round the conversation itself."""
 
     public_id: uuid.UUID
@@ -39,17 +42,20 @@ class AdmittedCall(Protocol):
     def press(self) -> Press | None:
         """Presses keys by an order to the carrier, for media that have none; None: as tones."""
 
-    async def begin(self, media: CallMedia) -> Session:
+    async def begin(self, line: AnyLine) -> Session:
         """Build the session."""
 
-    async def hand_off(self, media: CallMedia) -> Session | None:
+    async def hand_off(self, line: AnyLine) -> Session | None:
         """The session of the agent who goes on after `handed_off`; None: the call is over."""
 
-    def close(self, reason: str, media: CallMedia) -> None:
+    def close(self, reason: str, line: AnyLine) -> None:
         """The conversation is over. In memory only: this also happens when we are cancelled."""
 
     async def let_go(self) -> None:
         """Wait, for a limited time, until all is stored."""
+
+
+StreamT = TypeVar("StreamT", bound=CallLine)
 
 
 class Line:
@@ -72,7 +78,7 @@ class Line:
             self._session.end(reason)
 
 
-async def conduct(call: AdmittedCall, media: CallMedia, live: LiveCalls) -> str:
+async def conduct(call: AdmittedCall[StreamT], media: StreamT, live: LiveCalls) -> str:
     """Run the call and close its socket; returns the end reason. Raises CancelledError only."""
     line = Line()
     with (
@@ -85,7 +91,7 @@ async def conduct(call: AdmittedCall, media: CallMedia, live: LiveCalls) -> str:
     return reason
 
 
-async def _converse(call: AdmittedCall, media: CallMedia, line: Line) -> str:
+async def _converse(call: AdmittedCall[StreamT], media: StreamT, line: Line) -> str:
     reason: str = EndReason.MEDIA_LOST  # if the server takes the socket away from us
     try:
         if media.fault is not None:
@@ -117,7 +123,7 @@ async def _run(session: Session) -> str:
         raise
 
 
-async def hang_up(media: CallMedia, reason: str) -> None:
+async def hang_up(media: CallLine, reason: str) -> None:
     """Close the socket; one that does not even take this is left to the server."""
     code, why = 1000, reason
     if media.fault is not None:

@@ -27,12 +27,16 @@ from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia, PageStart
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, MediaFault, StreamGone
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
+from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.telnyx import media as telnyx
 from calls.providers.carriers.telnyx.media import TelnyxMedia
 from calls.providers.carriers.twilio import media as twilio
+from calls.providers.carriers.twilio import relay
 from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
+from calls.providers.carriers.twilio.relay import TwilioRelay
 from calls.providers.carriers.webrtc.media import WebRtcMedia
 from calls.providers.carriers.webrtc.opening import Opening
+from calls.relayed import RelayedCall
 from calls.session import StoredCall
 from calls.tokens import resume_token
 from tenants.client_ip import socket_ip
@@ -41,8 +45,8 @@ log = logging.getLogger(__name__)
 
 GONE = 1000  # the close code of a call that was cancelled from outside
 
-AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall]]
-AdmitTelnyx = Callable[[telnyx.StreamStart], Awaitable[AdmittedCall]]
+AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall[CallMedia]]]
+AdmitTelnyx = Callable[[telnyx.StreamStart], Awaitable[AdmittedCall[CallMedia]]]
 
 
 class MediaConsumer(AsyncConsumer):
@@ -81,7 +85,7 @@ class MediaConsumer(AsyncConsumer):
         raise NotImplementedError
 
 
-async def admit_stored(start: StreamStart) -> AdmittedCall:
+async def admit_stored(start: StreamStart) -> AdmittedCall[CallMedia]:
     """The stored call that a Twilio stream belongs to. Raises Denied."""
     return StoredCall(await admission.admit_twilio(start))
 
@@ -113,7 +117,26 @@ class TwilioMediaConsumer(MediaConsumer):
         await conduct(call, media, self.live)
 
 
-async def admit_telnyx(start: telnyx.StreamStart) -> AdmittedCall:
+class TwilioRelayConsumer(MediaConsumer):
+    """Twilio's ConversationRelay: it hears and speaks, and text comes over the socket."""
+
+    async def serve(
+        self,
+        scope: Any,  # noqa: ARG002
+        receive: Receive,
+        send: Send,
+        seat: Seat,
+    ) -> None:
+        """Wait for the setup, which carries the token; then talk."""
+        async with seat.idle():
+            start = await relay.read_setup(receive, self.limits)
+        call, dialect = await admission.admit_relay(start)
+        seat.leave()
+        stream = TwilioRelay(receive, send, limits=self.limits)
+        await conduct(RelayedCall(call, dialect), stream, self.live)
+
+
+async def admit_telnyx(start: telnyx.StreamStart) -> AdmittedCall[CallMedia]:
     """The stored call that a Telnyx stream belongs to. Raises Denied."""
     return StoredCall(await admission.admit_stream(start.parameters, start.leg))
 

@@ -27,10 +27,12 @@ from calls.providers.carriers.port import (
     InVain,
     LegGone,
     MachineDetection,
+    StreamTarget,
 )
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.providers.carriers.steps import Step
+from calls.relaying import can_relay, relay_of_id
 from calls.services.legs import leg_placed
 from calls.services.orders import (
     Order,
@@ -200,7 +202,7 @@ async def _place(api: CarrierApi, order: Order, account: Account) -> None:
     said = {name: value for name, value in order.arguments.items() if name != "call"}
     dial = Dial(
         **{**said, "detect": MachineDetection(said["detect"])},
-        stream=stream_target(order.carrier, order.call, record=account.records),
+        stream=await _target(order, record=account.records),
         signals_url=signals_url(order.carrier, order.call),
         command_id=order.command_id,
     )
@@ -209,14 +211,21 @@ async def _place(api: CarrierApi, order: Order, account: Account) -> None:
 
 
 async def _answer(api: CarrierApi, order: Order, account: Account) -> None:
-    target = stream_target(order.carrier, order.call, record=account.records)
+    target = await _target(order, record=account.records)
     await api.answer(order.leg, target, order.command_id)
 
 
 async def _reattach(api: CarrierApi, order: Order, _account: Account) -> None:
-    after = int(order.arguments.get("after", 0))
-    target = stream_target(order.carrier, order.call, after=after)
+    target = await _target(order, after=int(order.arguments.get("after", 0)))
     await api.reattach(order.leg, target, order.command_id)
+
+
+async def _target(order: Order, *, after: int = 0, record: bool = False) -> StreamTarget:
+    """Where the leg's sound is brought, or its text where the carrier is to hear and speak."""
+    relay = None
+    if can_relay(order.carrier):
+        relay = await run_in_tenant(order.tenant_id, relay_of_id, order.call)
+    return stream_target(order.carrier, order.call, after=after, record=record, relay=relay)
 
 
 async def _refuse(api: CarrierApi, order: Order, _account: Account) -> None:

@@ -9,11 +9,12 @@ from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
 from calls import hold_music as music
-from calls.providers.carriers.port import HoldMusic, StreamTarget
+from calls.providers.carriers.port import HoldMusic, Relay, StreamTarget
 from calls.providers.carriers.registry import has_no_webhooks
 from calls.tokens import stream_token
 
 MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
+RELAY_PATH = "/api/v1/ws/relay/{carrier}"
 MESSAGE_PATH = "/api/v1/{carrier}/messages/{message}"
 TOKEN_PARAMETER = "token"  # noqa: S105 - the parameter's name
 
@@ -23,20 +24,30 @@ def public_url(path: str) -> str:
     return f"{settings.PUBLIC_BASE_URL.rstrip('/')}{path}"
 
 
-def media_url(carrier: str) -> str:
-    """The address of our media socket for this carrier."""
-    url = urlsplit(public_url(MEDIA_PATH.format(carrier=carrier)))
+def socket_url(path: str) -> str:
+    """The address of a socket of ours for carriers."""
+    url = urlsplit(public_url(path))
     return url._replace(scheme="ws" if url.scheme == "http" else "wss").geturl()
 
 
 def stream_target(
-    carrier: str, call_id: uuid.UUID, *, after: int = 0, record: bool = False
+    carrier: str,
+    call_id: uuid.UUID,
+    *,
+    after: int = 0,
+    record: bool = False,
+    relay: Relay | None = None,
 ) -> StreamTarget:
-    """Where this call's sound is to be brought, with a token that opens one stream."""
+    """Where this call's sound is to be brought, or with a `relay` its text.
+
+    The token that goes with it opens one stream.
+    """
+    path = MEDIA_PATH if relay is None else RELAY_PATH
+    url = socket_url(path.format(carrier=carrier))
     parameters = {TOKEN_PARAMETER: stream_token(call_id, after)}
     told = signals_url(carrier, call_id)
     return StreamTarget(
-        media_url(carrier), parameters, record=record, signals_url=told, number=after + 1
+        url, parameters, record=record, signals_url=told, relay=relay, number=after + 1
     )
 
 

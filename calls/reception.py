@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from calls import spoken
 from calls.models import Call, Direction, Number, State
+from calls.providers.carriers.port import Relay
+from calls.relaying import relay_of
 from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.intake import REFUSALS, Ring, call_announce, call_to_nobody, still_rings
@@ -42,11 +44,12 @@ class AlreadyAnswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The call may come in."""
+    """The call may come in; with a `relay` its carrier hears and speaks."""
 
     tenant_id: int
     public_id: uuid.UUID
     language: str
+    relay: Relay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,10 @@ class Refusal:
 class LetGo:
     """A call whose media socket is closed, or whose caller nobody took, and what comes next.
 
-    It has had so many `streams`. `awaits`: another one. `hold`: nothing for so many seconds, for
-    an order is on its way, which is the `handover` of that id or a new stream, or it has been
-    obeyed already. `line` is a last word; without any of these the call is hung up.
+    It has had so many `streams`. `awaits`: another one, of text where there is a `relay`. `hold`:
+    nothing for so many seconds, for an order is on its way, which is the `handover` of that id or
+    a new stream, or it has been obeyed already. `line` is a last word; without any of these the
+    call is hung up.
     """
 
     public_id: uuid.UUID
@@ -71,6 +75,7 @@ class LetGo:
     language: str
     streams: int
     awaits: bool = False
+    relay: Relay | None = None
     transfer_to: str = ""
     hold: int = 0
     handover: str = ""
@@ -96,11 +101,12 @@ def receive(ring: Ring, *, accepting: bool, account_id: int | None = None) -> We
             to_number=ring.to_number,
             account_id=account_id,
         )
+        relay = relay_of(call)
     if call.end_reason in REFUSALS:
         return Refusal(REFUSAL_LINES[call.end_reason], call.language)
     if not still_rings(call):
         raise AlreadyAnswered(f"call {call.public_id} is {call.state}")
-    return Welcome(tenant_id, call.public_id, call.language)
+    return Welcome(tenant_id, call.public_id, call.language, relay)
 
 
 def to_nobody(ring: Ring) -> Refusal:
@@ -127,10 +133,17 @@ REFUSAL_LINES: Mapping[str, dict[str, str]] = {
 }
 
 
-def let_go(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> LetGo | None:
+def let_go(
+    public_id: uuid.UUID,
+    carrier_id: str,
+    *,
+    after: int | None = None,
+    relay_failed: bool = False,
+) -> LetGo | None:
     """The call whose media socket is closed, if the two belong together.
 
     What was asked `after` fewer streams than there were was asked long ago: it changes nothing.
+    A carrier that failed in hearing and speaking by itself is not asked to do so again.
     """
     tenant_id = tenant_by_key(Call, public_id)
     if tenant_id is None:
@@ -139,7 +152,9 @@ def let_go(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -
         call = Call.objects.filter(public_id=public_id, carrier_id=carrier_id).first()
         if call is None:
             return None
-        return _is_held(call) if _was_asked_before(call, after) else _goes_on(call)
+        if _was_asked_before(call, after):
+            return _is_held(call)
+        return _goes_on(call, relay_failed=relay_failed)
 
 
 def taken_back(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> LetGo | None:
@@ -174,18 +189,20 @@ def _is_held(call: Call) -> LetGo:
     return _let_go(call, hold=ORDERED_SECONDS)
 
 
-def _goes_on(call: Call) -> LetGo:
+def _goes_on(call: Call, *, relay_failed: bool = False) -> LetGo:
+    if call.state == State.RINGING and relay_failed:
+        return _let_go(call, awaits=True)
     if call.state == State.RINGING:  # its stream failed before it began
         call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
         return _let_go(call, line=spoken.CUT_OFF)
     if call.state == State.LIVE:
-        return _comes_back(call)
+        return _comes_back(call, None if relay_failed else relay_of(call))
     if call.transfer_to:
         return _is_transferred(call)
     return _let_go(call, line=spoken.CUT_OFF if call.end_reason in CUT_OFF else None)
 
 
-def _comes_back(call: Call) -> LetGo:
+def _comes_back(call: Call, relay: Relay | None) -> LetGo:
     """Its sound was lost: once more, unless that was too often."""
     now = timezone.now()
     if not stream_await(call_id=call.pk, now=now):
@@ -194,7 +211,7 @@ def _comes_back(call: Call) -> LetGo:
     leg = customer_leg(call.pk)
     if leg is not None and stream_is_ordered(leg=leg):
         return _is_held(call)
-    return _let_go(call, awaits=True)
+    return _let_go(call, awaits=True, relay=relay)
 
 
 def _is_transferred(call: Call) -> LetGo:

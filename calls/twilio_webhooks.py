@@ -22,7 +22,13 @@ from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Answerer, Event, HandoverEnded
 from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.addresses import address
-from calls.providers.carriers.twilio.events import ENDED_STATUSES, Kind, signals
+from calls.providers.carriers.twilio.events import (
+    ENDED_STATUSES,
+    Kind,
+    relay_failed,
+    signals,
+)
+from calls.relaying import relay_of_id
 from calls.services.carrier_signals import leg_apply
 from calls.services.intake import Ring
 from calls.services.parting import is_talked_to
@@ -87,7 +93,8 @@ async def _begun(origin: Origin, told: Event) -> str:
         return twiml.hang_up()
     if not await run_in_tenant(origin.tenant_id, _is_talked_to, origin, told):
         return twiml.hang_up()
-    return twiml.stream(stream_target(Channel.TWILIO, origin.call))
+    relay = await run_in_tenant(origin.tenant_id, relay_of_id, origin.call)
+    return twiml.stream(stream_target(Channel.TWILIO, origin.call, relay=relay))
 
 
 def _is_talked_to(origin: Origin, told: Event) -> bool:
@@ -106,7 +113,13 @@ async def _next(origin: Origin, told: Event) -> str:
     after = told.payload.get("after", "")
     streams = int(after) if after.isdecimal() else None
     if told.kind == Kind.AFTER_STREAM:
-        call = await run_unscoped(reception.let_go, origin.call, told.leg, after=streams)
+        call = await run_unscoped(
+            reception.let_go,
+            origin.call,
+            told.leg,
+            after=streams,
+            relay_failed=relay_failed(told),
+        )
     elif _was_reached(told):
         return twiml.hang_up()
     else:
@@ -126,7 +139,8 @@ def _was_reached(told: Event) -> bool:
 def _going_on(call: reception.LetGo) -> str:
     """What comes next for a caller who is still there."""
     if call.awaits:
-        return twiml.stream(stream_target(Channel.TWILIO, call.public_id, after=call.streams))
+        target = stream_target(Channel.TWILIO, call.public_id, after=call.streams, relay=call.relay)
+        return twiml.stream(target)
     if call.line is not None:
         line = spoken.say(call.line, call.language)
         return twiml.say_and_hang_up(line, language=call.language)

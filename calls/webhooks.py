@@ -62,18 +62,9 @@ def answer_with(answer: reception.Welcome | reception.Refusal) -> HttpResponse:
     if isinstance(answer, reception.Refusal):
         line = spoken.say(answer.line, answer.language)
         return document(twiml.say_and_hang_up(line, language=answer.language))
-    target = stream_target(Channel.TWILIO, answer.public_id)
-    return Ringing(
-        answer,
-        twiml.connect_stream(
-            stream_url=target.url,
-            action_url=twiml.after_stream(target),
-            parameters=target.parameters,
-            last_words=spoken.say(spoken.CUT_OFF, answer.language),
-            language=answer.language,
-            signals_url=target.signals_url,
-        ),
-    )
+    target = stream_target(Channel.TWILIO, answer.public_id, relay=answer.relay)
+    last_words = spoken.say(spoken.CUT_OFF, answer.language)
+    return Ringing(answer, twiml.stream(target, last_words=last_words, language=answer.language))
 
 
 class Ringing(HttpResponse):
@@ -87,7 +78,8 @@ class Ringing(HttpResponse):
     def close(self) -> None:
         """Called by the request handler after the last byte, on any thread."""
         super().close()
-        self._loop.call_soon_threadsafe(self._prepare)
+        if self._welcome.relay is None:  # else it is not our voice that greets
+            self._loop.call_soon_threadsafe(self._prepare)
 
     def _prepare(self) -> None:
         tenant_id, public_id = self._welcome.tenant_id, self._welcome.public_id

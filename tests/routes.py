@@ -177,6 +177,7 @@ SOCKETS: dict[str, str] = {
     "/api/v1/ws/media-stream": "member of the agent's tenant, or a signed widget token",
     "/api/v1/ws/media-stream/telnyx": "single-use signed token",
     "/api/v1/ws/media-stream/twilio": "single-use signed token",
+    "/api/v1/ws/relay/twilio": "single-use signed token, of an agent that wants it",
 }
 
 # Objects whose names must not be read on any page that another tenant's people can open.

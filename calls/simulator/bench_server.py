@@ -110,7 +110,7 @@ class ScriptedCall:
 class PageConsumer(MediaConsumer):
     """Calls of pages, over WebRTC or not."""
 
-    def __init__(self, *, admit: Callable[[], AdmittedCall], **kwargs: Any) -> None:
+    def __init__(self, *, admit: Callable[[], AdmittedCall[CallMedia]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.admit = admit
 
@@ -159,10 +159,10 @@ class BenchApplication:
         elif kind == "http":
             await _answer(send, self.metrics() if path == METRICS_PATH else None)
 
-    async def _admit_stream(self, _start: object) -> AdmittedCall:
+    async def _admit_stream(self, _start: object) -> AdmittedCall[CallMedia]:
         return self._admit()
 
-    def _admit(self) -> AdmittedCall:
+    def _admit(self) -> AdmittedCall[CallMedia]:
         return ScriptedCall(self.counts, self._recordings)
 
     async def _attach(self, url: str) -> None:

@@ -97,6 +97,12 @@ class Leg:
         streams = [line for line in self.lines if isinstance(line, TwilioStream)]
         return streams[-1] if streams else None
 
+    @property
+    def relay(self) -> RelayLine | None:
+        """Its last conversation in text."""
+        relays = [line for line in self.lines if isinstance(line, RelayLine)]
+        return relays[-1] if relays else None
+
 
 class Refused(Exception):
     """A request that Twilio does not take."""
@@ -137,6 +143,8 @@ class TwilioCloud:
         self.numbers: list[dict[str, Any]] = []
         self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
+        self.relay_class: type[RelayLine] = RelayLine
+        self.relay_error = ""  # with which every relay fails before it begins
         self._tasks: set[asyncio.Task[Any]] = set()
         self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 

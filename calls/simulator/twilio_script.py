@@ -17,6 +17,7 @@ from calls.simulator.twilio_relay import RelayLine
 if TYPE_CHECKING:
     from calls.simulator.twilio_cloud import Leg, TwilioCloud
 
+UNREACHABLE = "64102"  # the relay's socket is
 _HANG_UP = "<Response><Hangup/></Response>"
 
 
@@ -110,27 +111,41 @@ class Script:
         await self._answered()
         noun = verb[0]
         opened = await self._open(noun)
+        outcome: Mapping[str, str] = {}
         if opened:
             try:
                 await self._leg.lines[-1].ended.wait()
             finally:
                 await self._leg.lines[-1].stop()
                 await self._told(noun, "stream-stopped")
+        if noun.tag == "ConversationRelay":
+            line = self._leg.lines[-1] if opened else None
+            outcome = line.outcome if isinstance(line, RelayLine) else self._unopened()
         if verb.get("action"):
-            await self._ask(verb.get("action", ""))
+            await self._ask(verb.get("action", ""), **outcome)
+
+    def _unopened(self) -> Mapping[str, str]:
+        """A relay that Twilio could not begin."""
+        code = self._cloud.relay_error or UNREACHABLE
+        return {"SessionStatus": "failed", "ErrorCode": code, "ErrorMessage": "On command"}
 
     async def _open(self, noun: ElementTree.Element) -> bool:
         named = noun.iterfind("Parameter")
         parameters = {each.get("name", ""): each.get("value", "") for each in named}
         answer = Answer(200, "", 0.0, stream_url=noun.get("url", ""), parameters=parameters)
+        is_relay = noun.tag == "ConversationRelay"
+        if is_relay and self._cloud.relay_error:
+            return False
         kind: type[TwilioStream | RelayLine] = (
-            RelayLine if noun.tag == "ConversationRelay" else self._cloud.stream_class
+            self._cloud.relay_class if is_relay else self._cloud.stream_class
         )
         try:
             line = await kind.open(self._cloud.account, answer, call_sid=self._leg.sid)
         except Exception as error:  # whatever the server's socket is refused with
             await self._told(noun, "stream-error", StreamError=type(error).__name__)
             return False
+        if isinstance(line, RelayLine):
+            line.wishes = dict(noun.attrib)
         self._leg.lines.append(line)
         await line.start()
         await self._told(noun, "stream-started")

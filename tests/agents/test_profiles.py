@@ -270,3 +270,26 @@ def test_refusals_are_said_in_the_readers_language():
         "transcriber.turns.vad_threshold": "vad_threshold es 1.5; se permite 0.05 a 0.95",
         "voice": "voice: se necesita un grupo de ajustes",
     }
+
+
+def test_carrier_speaks_by_itself_only_where_that_is_wished_for():
+    assert parse_profile({}).relay.enabled is False
+    wishes = {"enabled": True, "voice_provider": "Amazon", "voice": "Mia-Neural"}
+    relay = parse_profile({"relay": wishes}).relay
+    assert (relay.enabled, relay.voice, relay.transcriber) == (True, "Mia-Neural", "Deepgram")
+
+
+@pytest.mark.parametrize(
+    ("wish", "path"),
+    [
+        ({"voice_provider": "Acme"}, "relay.voice_provider"),
+        ({"transcriber": "Azure"}, "relay.transcriber"),
+        ({"voice": "x" * 121}, "relay.voice"),
+        ({"enabled": "perhaps"}, "relay.enabled"),
+        ({"greeting": "Hola"}, "relay.greeting"),
+    ],
+)
+def test_speech_that_no_carrier_has_is_refused(wish, path):
+    with pytest.raises(InvalidProfile) as refused:
+        parse_profile({"relay": wish})
+    assert [problem.path for problem in refused.value.problems] == [path]

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from agents.models import Agent
-from calls import session, tasks
+from calls import stored, tasks
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
 from calls.models import (
     Call,
@@ -74,7 +74,7 @@ def test_the_agent_is_told_what_the_list_says_of_whom_it_calls(line):
     with tenant_transaction(line.tenant.id):
         call = Call.objects.get(to_number=number(2))
         assert call.context == {"name": "Person 2"}
-        setup, _recording = session._open(call, 8000)
+        setup, _recording = stored._open(call, 8000, records=True)
         assert "Person 2" in setup.mind._system
 
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
+from xml.etree import ElementTree
 
 import pytest
 from django.utils import timezone
@@ -22,12 +23,15 @@ from agents.profiles import ChannelProfile, TurnSettings
 from calls import session as session_module
 from calls import setup as composition
 from calls.adapters import NoRecorder
+from calls.links import stream_target
 from calls.live import live
 from calls.models import Call, Number, Recording
 from calls.providers.carriers.browser import BrowserMedia
+from calls.providers.carriers.twilio import twiml
 from calls.providers.health import forget_all
 from calls.providers.provider import Credentials, RecogniserOptions
 from calls.providers.registry import build_recognisers
+from calls.relaying import relay_of
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place
 from calls.session import StoredCall
@@ -317,6 +321,21 @@ async def verdict_first(world: World) -> Any:
 # --- the table ----------------------------------------------------------------------------
 
 
+def by_twilio(attribute: str = "") -> Callable[[World], Awaitable[Any]]:
+    """What a call by Twilio is connected to: the noun, or an attribute of it."""
+
+    async def see(world: World) -> Any:
+        def noun() -> ElementTree.Element:
+            call = Call(version=world.desk.version, channel="twilio", language="es")
+            target = stream_target("twilio", call.public_id, relay=relay_of(call))
+            return ElementTree.fromstring(twiml.stream(target))[0][0]  # noqa: S314 - our own
+
+        found = await run_in_tenant(world.desk.tenant.id, noun)
+        return found.get(attribute) if attribute else found.tag
+
+    return see
+
+
 @dataclass(frozen=True)
 class Row:
     """`value` of a setting makes `see` find `lands`. `beside`: what its group needs as well."""
@@ -360,6 +379,12 @@ ROWS: dict[str, Row] = {
     "transcriber.languages": Row(["es-AR", "en-GB"], languages, ["es-AR", "en-GB"]),
     "transcriber.keyterms": Row(["Xcaret"], terms, True),
     "transcriber.denoising": Row("spectral", cleaned, "spectral"),
+    "relay.enabled": Row(True, by_twilio(), "ConversationRelay"),
+    "relay.voice_provider": Row("Google", by_twilio("ttsProvider"), "Google", {"enabled": True}),
+    "relay.voice": Row("Mia", by_twilio("voice"), "Mia", {"enabled": True}),
+    "relay.transcriber": Row(
+        "Google", by_twilio("transcriptionProvider"), "Google", {"enabled": True}
+    ),
     "functions.hang_up": Row(False, offers("hang_up"), False),
     "functions.dtmf": Row(True, offers("send_dtmf"), True),
     "functions.transfer_targets": Row([TARGET], transfer, (["Ventas"], "+525555123456")),

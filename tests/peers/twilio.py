@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection
 
 from calls.simulator.line import Line, Quality
 from calls.simulator.twilio import Account, Answer, Received, TwilioStream, new_sid, signature
+from calls.simulator.twilio_relay import RelayLine
 from calls.voice.codecs import MULAW_SILENCE
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Answer",
     "Line",
     "Received",
+    "RudeRelay",
     "RudeStream",
     "TwilioStream",
     "new_sid",
@@ -74,6 +76,41 @@ class RudeStream(TwilioStream):
 
     async def unknown_event(self) -> None:
         await self.send_event("telepathy", telepathy={"thought": "hello"})
+
+
+class RudeRelay(RelayLine):
+    """A ConversationRelay in a hurry, which does on command what Twilio never should."""
+
+    letters_per_second = 600.0
+
+    async def malformed_json(self) -> None:
+        await self.socket.send('{"type":"prompt","voicePrompt":')
+
+    async def no_object(self) -> None:
+        await self.socket.send("[7]")
+
+    async def binary(self) -> None:
+        await self.socket.send(SILENT_FRAME)
+
+    async def unknown_type(self) -> None:
+        await self.send(type="telepathy", thought="hello")
+
+    async def prompt_without_words(self) -> None:
+        await self.send(type="prompt", lang="es-MX", last=True)
+
+    async def odd_key(self) -> None:
+        await self.dtmf("x")
+
+    async def second_setup(self) -> None:
+        """Say whose conversation it is once more, and that it is somebody else's."""
+        await self.send(type="setup", callSid=new_sid("CA"), customParameters={"token": "forged"})
+
+    async def oversized(self, size: int = 1 << 18) -> None:
+        await self.send(type="prompt", voicePrompt="x" * size, last=True)
+
+    async def cut(self) -> None:
+        """The connection is gone, without a word."""
+        self.socket.transport.abort()
 
 
 async def place_call(

@@ -1,7 +1,7 @@
 """A Twilio that serves its API, telephones a running server and breaks the rules on command.
 
 The well-behaved side is `calls.simulator.twilio_cloud`, written from Twilio's documentation; here
-are the faults. `RudeStream` has those of media streams.
+are the faults. `RudeStream` has those of media streams, `RudeRelay` those of ConversationRelay.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from calls.simulator.small_http import Request, Response
 from calls.simulator.twilio_cloud import Form, Leg, Person, TwilioCloud, refusal
 from tests.peers.faults import Fault, fault_for
-from tests.peers.twilio import RudeStream
+from tests.peers.twilio import RudeRelay, RudeStream
 
-__all__ = ["Fault", "Leg", "Person", "RudeCloud", "RudeStream", "TwilioCloud"]
+__all__ = ["Fault", "Leg", "Person", "RudeCloud", "RudeRelay", "RudeStream", "TwilioCloud"]
 
 
 class RudeCloud(TwilioCloud):
@@ -34,6 +34,7 @@ class RudeCloud(TwilioCloud):
         self.delay = 0.0
         self.clients: list[int] = []  # the port that each request came from
         self.stream_class = RudeStream
+        self.relay_class = RudeRelay
         self._held: list[tuple[str, Form]] | None = None
 
     async def handle(self, request: Request) -> Response:

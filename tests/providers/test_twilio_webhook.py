@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from twilio.request_validator import HMAC_SHA256, RequestValidator
 
+from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.twilio import signature, twiml
 
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
@@ -78,27 +79,26 @@ def document(text: str) -> ElementTree.Element:
 
 def test_stream_is_connected_with_its_token_and_last_words():
     root = document(
-        twiml.connect_stream(
-            stream_url="wss://h/ws",
-            action_url="https://h/after",
-            parameters={"token": "a<b&c"},
+        twiml.stream(
+            StreamTarget("wss://h/ws", {"token": "a<b&c"}, signals_url="https://h/hooks"),
             last_words="Adiós & gracias",
             language="es",
         )
     )
     assert [verb.tag for verb in root] == ["Connect", "Say"]
-    assert root[0].attrib == {"action": "https://h/after", "method": "POST"}
-    assert root[0][0].attrib == {"url": "wss://h/ws"}
+    assert root[0].attrib == {"action": "https://h/hooks/after-stream?after=1", "method": "POST"}
+    assert root[0][0].attrib == {
+        "url": "wss://h/ws",
+        "statusCallback": "https://h/hooks/stream",
+        "statusCallbackMethod": "POST",
+    }
     assert root[0][0][0].attrib == {"name": "token", "value": "a<b&c"}
     assert (root[1].text, root[1].get("language")) == ("Adiós & gracias", "es-MX")
 
 
 def test_parameter_that_twilio_would_drop_is_refused():
     with pytest.raises(ValueError, match="500 is all"):
-        twiml.connect_stream(
-            stream_url="", action_url="", parameters={"token": "x" * 495}, last_words="",
-            language="en",
-        )  # fmt: skip
+        twiml.stream(StreamTarget("", {"token": "x" * 495}))
 
 
 def test_refusal_is_spoken_before_hanging_up():

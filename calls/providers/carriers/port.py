@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from agents.brain.errors import BadRequest, NetworkFailure, ProviderError
 from calls.providers.carriers.signals import EndCause, MessageKind
 from calls.providers.carriers.steps import Step
+
+Interrupts: TypeAlias = Literal["any", "speech", "dtmf", "none"]
 
 
 class Capability(StrEnum):
@@ -63,17 +65,15 @@ class InVain(BadRequest):
 class Relay:
     """That the carrier is to hear and to speak, and how; empty fields are left to the carrier.
 
-    `language` is what both sides begin in (`es`, `es-MX`), `greeting` what is said first.
-    Speech of the caller interrupts unless `interruptible` is off. `hints` are names and words
-    that its recogniser should expect.
+    `language` is what both sides begin in (`es`, `es-MX`). `interruptible` says what of the
+    caller's silences the agent. `hints` are names and words that its recogniser should expect.
     """
 
     language: str
     voice: str = ""
     voice_provider: str = ""
     hearing_provider: str = ""
-    greeting: str = ""
-    interruptible: bool = True
+    interruptible: Interrupts = "any"
     hints: tuple[str, ...] = ()
 
 

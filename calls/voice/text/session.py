@@ -25,6 +25,8 @@ from calls.voice.text.playout import TextLine, TextPlayout
 from calls.voice.text.ports import CallerSpeaks, Heard, Interrupted, Spoken, TextPorts, TextStream
 from calls.voice.text.speaker import TextVoicing
 
+CARRIER = "carrier"  # who hears and speaks, as the store is told
+
 
 class TextSession(Talk[TextPorts]):
     """A call that the carrier hears and speaks.
@@ -84,7 +86,7 @@ class TextSession(Talk[TextPorts]):
         return self._hearing, self._playout
 
     def _made_of(self) -> Mapping[str, object]:
-        return {"recogniser": "carrier", "voice": "carrier"}
+        return {"recogniser": CARRIER, "voice": CARRIER}
 
     def _providers(self) -> Sequence[Closable]:
         return ()

@@ -26,9 +26,9 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
-from calls.providers.carriers.twilio.relay import Heard, Interrupted
 from calls.voice.codecs import mulaw_encode
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
+from calls.voice.text import Heard, Interrupted
 from tests.peers.twilio_cloud import Fault, Person, RudeStream
 from tests.providers.carriers.twilio_office import an_office
 

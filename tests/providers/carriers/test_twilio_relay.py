@@ -11,13 +11,11 @@ from calls.providers.carriers.port import Relay, StreamTarget
 from calls.providers.carriers.socket import Limits
 from calls.providers.carriers.twilio import twiml
 from calls.providers.carriers.twilio.relay import (
-    Heard,
-    Interrupted,
-    Spoken,
     TwilioRelay,
     read_setup,
 )
 from calls.voice.ports import Closed, Dtmf
+from calls.voice.text import CallerSpeaks, Heard, Interrupted, Spoken
 from tests.calls.sockets import Socket
 
 SETUP = {
@@ -113,10 +111,20 @@ async def test_keys_and_spoken_words_are_told():
     events, _ = await told(
         {"type": "dtmf", "digit": "5"},
         {"type": "info", "name": "tokensPlayed", "value": "Buenos"},
-        {"type": "info", "name": "agentSpeaking", "value": "start"},
+        {"type": "info", "name": "agentSpeaking", "value": "on"},
+        {"type": "info", "name": "clientSpeaking", "value": "on"},
+        {"type": "info", "name": "clientSpeaking", "value": "off"},
+        {"type": "info", "name": "clientSpeaking", "value": "perhaps"},
+        {"type": "info"},
         {"type": "telepathy"},
     )
-    assert events == [Dtmf("5"), Spoken("Buenos"), Closed("caller_hung_up")]
+    assert events == [
+        Dtmf("5"),
+        Spoken("Buenos"),
+        CallerSpeaks(True),
+        CallerSpeaks(False),
+        Closed("caller_hung_up"),
+    ]
 
 
 async def test_complaints_are_counted_and_logged(caplog):
@@ -162,14 +170,14 @@ async def test_what_we_say_is_as_twilio_takes_it():
     socket = Socket()
     relay = relay_of(socket)
     await relay.say("Buenos ", last=False)
-    await relay.say("días.", last=True, language="es-ES", interruptible=False)
+    await relay.say("días.", last=True, interruptible=False)
     await relay.switch_language("en-US")
     await relay.send_dtmf("1w2")
     await relay.end({"why": "transfer"})
     await relay.end()
     assert socket.texts == [
         {"type": "text", "token": "Buenos ", "last": False},
-        {"type": "text", "token": "días.", "last": True, "lang": "es-ES", "interruptible": False},
+        {"type": "text", "token": "días.", "last": True, "interruptible": False},
         {"type": "language", "ttsLanguage": "en-US", "transcriptionLanguage": "en-US"},
         {"type": "sendDigits", "digits": "1w2"},
         {"type": "end", "handoffData": '{"why":"transfer"}'},
@@ -185,6 +193,22 @@ async def test_nothing_is_said_to_a_socket_that_is_gone():
     await relay.say("Hola", last=True)
     await relay.hang_up(1000)
     assert socket.sent == []
+
+
+async def test_orderly_end_is_told_and_left_to_twilio_to_carry_out():
+    socket = Socket([prompt("Una cosa más")])
+    socket.disconnect(1000)
+    await relay_of(socket).hang_up(1000, "transferred")
+    assert socket.texts == [{"type": "end", "handoffData": '{"reason":"transferred"}'}]
+    assert socket.close is None
+
+
+async def test_socket_that_twilio_does_not_close_after_the_end_is_closed(monkeypatch, caplog):
+    monkeypatch.setattr("calls.providers.carriers.twilio.relay.PARTING_SECONDS", 0.01)
+    socket = Socket()
+    await relay_of(socket).hang_up(1000, "agent_hung_up")
+    assert (socket.close or {})["code"] == 1000
+    assert "did not close" in caplog.text
 
 
 async def test_hanging_up_closes_the_socket_once():
@@ -204,9 +228,7 @@ def document(relay: Relay, **target: object) -> ElementTree.Element:
 
 
 def test_call_is_connected_to_the_relay():
-    wishes = Relay(
-        "es", "es-MX-Standard-A", "Google", "Deepgram", "¡Hola!", hints=("Aviónica", "a,b")
-    )
+    wishes = Relay("es", "es-MX-Standard-A", "Google", "Deepgram", hints=("Aviónica", "a,b"))
     connect = document(wishes, signals_url="https://h/hooks")[0]
     action = "https://h/hooks/after-stream?after=1"
     assert connect.attrib == {"action": action, "method": "POST"}
@@ -217,21 +239,29 @@ def test_call_is_connected_to_the_relay():
         "voice": "es-MX-Standard-A",
         "ttsProvider": "Google",
         "transcriptionProvider": "Deepgram",
-        "welcomeGreeting": "¡Hola!",
         "hints": "Aviónica,a b",
         "interruptible": "any",
-        "welcomeGreetingInterruptible": "any",
+        "preemptible": "true",
         "dtmfDetection": "true",
-        "events": "tokens-played",
+        "events": "speaker-events tokens-played",
     }
     assert connect[0][0].attrib == {"name": "token", "value": "a<b"}
 
 
 def test_what_is_not_wished_for_is_left_to_twilio():
-    connect = document(Relay("en", interruptible=False))[0]
+    connect = document(Relay("en", interruptible="none"))[0]
     assert connect.attrib == {}
     assert set(connect[0].attrib) == {
-        "url", "language", "interruptible", "welcomeGreetingInterruptible", "dtmfDetection",
-        "events",
+        "url", "language", "interruptible", "preemptible", "dtmfDetection", "events",
     }  # fmt: skip
     assert connect[0].get("interruptible") == "none"
+
+
+def test_hints_are_as_many_as_a_command_has_room_for():
+    hints = tuple(f"palabra{number}" for number in range(1000))
+    noun = document(Relay("es", hints=hints))[0][0]
+    found = noun.get("hints", "").split(",")
+    assert found == list(hints[: len(found)])
+    assert 100 < len(found) < 1000
+    target = StreamTarget("wss://h/relay", {"token": "x" * 400}, relay=Relay("es", hints=hints))
+    assert len(twiml.stream(target)) < twiml.LONGEST

@@ -5,6 +5,7 @@ Twilio gives its callbacks no id of their own, so one is made of what tells two 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -32,6 +33,8 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Kind(StrEnum):
@@ -93,6 +96,7 @@ _MESSAGE_STATES = {
     "failed": MessageState.FAILED,
 }
 _WHATSAPP = "whatsapp:"
+SOCKET_ENDED = "64105"
 
 
 class _Identity(TypedDict):
@@ -134,6 +138,20 @@ def signals(told: Event) -> list[Signal]:
     except ValueError:
         raise MalformedEvent(f"{told.kind!r} is no kind of Twilio's callbacks") from None
     return reader(told, told.payload)
+
+
+def relay_failed(told: Event) -> bool:
+    """Whether a ConversationRelay is over because Twilio could not hold it.
+
+    A socket that broke is no reason (64105): the next one may last.
+    """
+    said = told.payload
+    code = said.get("ErrorCode", "")
+    if said.get("SessionStatus", "") != "failed" or code == SOCKET_ENDED:
+        return False
+    why = str(said.get("ErrorMessage", ""))[:300]
+    log.warning("twilio's relay failed for %s: %s %s", told.leg, code, why)
+    return True
 
 
 def _incoming(told: Event, form: Mapping[str, str]) -> list[Signal]:

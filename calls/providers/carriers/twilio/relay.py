@@ -1,11 +1,14 @@
 """Twilio's ConversationRelay: Twilio hears and speaks, and text goes to and fro as JSON.
 
 Its messages are as Twilio's page "ConversationRelay WebSocket messages" has them (2026-08-19);
-twilio.md names the noun only. Type names are in `type`, not in `event` as with media streams.
+twilio.md names the noun only. Type names are in `type`, not in `event` as with media streams. The
+page does not show the `info` messages of `events`; they are read as Twilio's own samples do, and
+the text loop does without them where they do not come.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -14,8 +17,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from calls.providers.carriers.asgi import Receive
+from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.errors import Fault, MediaFault
+from calls.providers.carriers.positions import Positions
 from calls.providers.carriers.socket import (
     DEFAULT_LIMITS,
     Limits,
@@ -25,8 +29,13 @@ from calls.providers.carriers.socket import (
 )
 from calls.providers.carriers.start import until_start
 from calls.voice.ports import Closed, Dtmf
+from calls.voice.text import CallerSpeaks, Heard, Interrupted, Spoken
 
 log = logging.getLogger(__name__)
+
+NORMAL = 1000
+PARTING_SECONDS = 1.0  # that Twilio has for closing the socket once it was told the end
+_SPEAKING = {"on": True, "off": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +51,7 @@ class RelayStart:
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the caller said. Only a `final` one is to be answered; others are guesses so far."""
-
-    text: str
-    language: str
-    final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The caller broke in, and Twilio fell silent: `spoken` is what they had heard by then.
-
-    `after_ms` counts from the beginning of what was said; None where Twilio does not tell.
-    """
-
-    spoken: str
-    after_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """The caller has heard this much more."""
-
-    text: str
-
-
-RelayEvent: TypeAlias = Heard | Interrupted | Spoken | Dtmf
+RelayEvent: TypeAlias = Heard | Interrupted | Spoken | CallerSpeaks | Dtmf
 
 
 async def read_setup(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> RelayStart:
@@ -102,12 +84,16 @@ def _setup_in(message: dict[str, Any]) -> RelayStart | None:
 
 
 class TwilioRelay(WatchedSocket[RelayEvent]):
-    """One call's conversation in text, from its setup on.
+    """One call's conversation in text, from its setup on; implements `TextStream`.
 
     `complaints` counts what Twilio refused of ours; it is in the log.
     """
 
     complaints = 0
+
+    def __init__(self, receive: Receive, send: Send, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(receive, send, limits=limits)
+        self.positions = Positions()  # there is no sound that could be lost
 
     def _take_text(self, text: str) -> RelayEvent | Closed | None:
         message = parse(text)
@@ -123,6 +109,9 @@ class TwilioRelay(WatchedSocket[RelayEvent]):
                 return key_pressed(message)
             case "info" if message.get("name") == "tokensPlayed":
                 return Spoken(_text(message, "value"))
+            case "info" if message.get("name") == "clientSpeaking":
+                speaking = _SPEAKING.get(_text(message, "value"))
+                return None if speaking is None else CallerSpeaks(speaking)
             case "error":
                 self.complaints += 1
                 log.warning("twilio refused a message: %s", _text(message, "description")[:300])
@@ -131,13 +120,9 @@ class TwilioRelay(WatchedSocket[RelayEvent]):
     def _take_bytes(self, data: bytes) -> None:
         raise MediaFault(Fault.BINARY, f"{len(data)} binary bytes; the relay speaks JSON text")
 
-    async def say(
-        self, text: str, *, last: bool, language: str = "", interruptible: bool = True
-    ) -> None:
+    async def say(self, text: str, *, last: bool, interruptible: bool = True) -> None:
         """Have a piece of an answer spoken after those before it; `last` completes the answer."""
         message: dict[str, Any] = {"type": "text", "token": text, "last": last}
-        if language:
-            message["lang"] = language
         if not interruptible:
             message["interruptible"] = False
         await self._say(message)
@@ -158,6 +143,21 @@ class TwilioRelay(WatchedSocket[RelayEvent]):
         if handoff:
             message["handoffData"] = orjson.dumps(dict(handoff)).decode()
         await self._say(message)
+
+    async def hang_up(self, code: int, reason: str = "") -> None:
+        """Let go of the call in good order, if it is: Twilio closes the socket once it is told."""
+        if code == NORMAL and not self.gone:
+            await self.end({"reason": reason})
+            try:
+                async with asyncio.timeout(PARTING_SECONDS):
+                    await self._until_gone()
+            except TimeoutError:
+                log.warning("twilio did not close the socket after the end")
+        await super().hang_up(code, reason)
+
+    async def _until_gone(self) -> None:
+        while not self.gone:
+            self.gone = (await self._receive())["type"] == "websocket.disconnect"
 
     async def _say(self, message: Mapping[str, Any]) -> None:
         await self.send_text(orjson.dumps(message).decode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
@@ -25,39 +26,25 @@ DIAL_SECONDS = 30
 ACCEPT_SECONDS = 10  # after the briefing, how long the person has for the key
 LONGEST = 4000  # characters of a document that is sent with a command (twilio.md, 6)
 _LONGEST_PARAMETER = 500
+_LONGEST_HINTS = 1500
 # What XML 1.0 has no place for, even escaped: one such character spoils the whole document.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def connect_stream(
-    *,
-    stream_url: str,
-    action_url: str,
-    parameters: Mapping[str, str],
-    last_words: str,
-    language: str,
-    signals_url: str = "",
-) -> str:
-    """Connect the call to our media socket, both ways.
+def stream(target: StreamTarget, *, last_words: str = "", language: str = "") -> str:
+    """Connect a call to our media socket, both ways, or to our text socket.
 
-    `action_url` is asked what comes next once the socket is closed; `last_words` are spoken
+    `signals_url` is asked what comes next once the socket is closed; `last_words` are spoken
     where that fails. Values of `parameters` come back in the stream's start message: name and
     value together stay below Twilio's 500 characters.
     """
     response = VoiceResponse()
-    status_url = address(signals_url, Kind.STREAM) if signals_url else ""
-    response.append(_connected(stream_url, parameters, action_url, status_url))
-    response.say(_text(last_words), language=locale(language))
-    return str(response)
-
-
-def stream(target: StreamTarget) -> str:
-    """Connect an answered call to our media socket, both ways, or to our text socket."""
     if target.relay is not None:
-        return _relayed(target, target.relay)
-    status_url = address(target.signals_url, Kind.STREAM) if target.signals_url else ""
-    response = VoiceResponse()
-    response.append(_connected(target.url, target.parameters, after_stream(target), status_url))
+        response.append(_relayed(target, target.relay))
+    else:
+        response.append(_connected(target))
+    if last_words:
+        response.say(_text(last_words), language=locale(language))
     return str(response)
 
 
@@ -202,42 +189,61 @@ def checked_parameters(parameters: Mapping[str, str]) -> Mapping[str, str]:
     return parameters
 
 
-def _connected(
-    url: str, parameters: Mapping[str, str], action_url: str, status_url: str
-) -> Connect:
-    connect = Connect(action=action_url, method="POST") if action_url else Connect()
-    told = {"status_callback": status_url, "status_callback_method": "POST"} if status_url else {}
-    stream = connect.stream(url=url, **told)
-    for name, value in checked_parameters(parameters).items():
-        stream.parameter(name=name, value=value)
+def _connected(target: StreamTarget) -> Connect:
+    told: dict[str, str] = {}
+    if target.signals_url:
+        status_url = address(target.signals_url, Kind.STREAM)
+        told = {"status_callback": status_url, "status_callback_method": "POST"}
+    connect = _connect(target)
+    _with_parameters(connect.stream(url=target.url, **told), target.parameters)
     return connect
 
 
-def _relayed(target: StreamTarget, relay: Relay) -> str:
-    """Have Twilio hear and speak. What it has spoken is told, word for word."""
-    action = after_stream(target)
+def _relayed(target: StreamTarget, relay: Relay) -> Connect:
+    """Have Twilio hear and speak.
+
+    What it has spoken is told, word for word. An answer that begins silences one that is still
+    spoken, for there is no command that would.
+    """
     wishes = {
         "voice": relay.voice,
         "tts_provider": relay.voice_provider,
         "transcription_provider": relay.hearing_provider,
-        "welcome_greeting": _text(relay.greeting),
-        "hints": ",".join(_text(hint).replace(",", " ") for hint in relay.hints),
+        "hints": _hints(relay.hints),
     }
-    response = VoiceResponse()
-    connect = Connect(action=action, method="POST") if action else Connect()
+    connect = _connect(target)
     noun = connect.conversation_relay(
         url=target.url,
         language=locale(relay.language),
-        interruptible="any" if relay.interruptible else "none",
-        welcome_greeting_interruptible="any" if relay.interruptible else "none",
+        interruptible=relay.interruptible,
+        preemptible=True,
         dtmf_detection=True,
-        events="tokens-played",
+        events="speaker-events tokens-played",
         **{name: wish for name, wish in wishes.items() if wish},
     )
-    for name, value in checked_parameters(target.parameters).items():
+    _with_parameters(noun, target.parameters)
+    return connect
+
+
+def _connect(target: StreamTarget) -> Connect:
+    action = after_stream(target)
+    return Connect(action=action, method="POST") if action else Connect()
+
+
+def _with_parameters(noun: Any, parameters: Mapping[str, str]) -> None:
+    for name, value in checked_parameters(parameters).items():
         noun.parameter(name=name, value=value)
-    response.append(connect)
-    return str(response)
+
+
+def _hints(hints: tuple[str, ...]) -> str:
+    """As many as a command has room for."""
+    found = ""
+    for hint in hints:
+        more = ",".join(filter(None, (found, _text(hint).replace(",", " "))))
+        if len(more) > _LONGEST_HINTS:
+            break
+        found = more
+    return found
 
 
 def _text(text: str) -> str:
