@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 
 class CallNotPlaced(Exception):
@@ -77,6 +77,20 @@ class TooManyAtOnce(CallNotPlaced):
     def __init__(self, most: int) -> None:
         text = gettext("%(most)d placed calls are on the line already, as many as may be.")
         super().__init__(text % {"most": most})
+
+
+class TooFast(TooManyAtOnce):
+    """The carrier dials no more calls of this account in such a short time."""
+
+    code = "too_fast"
+
+    def __init__(self, rate: int) -> None:
+        text = ngettext(
+            "The carrier places %(rate)d call per second for this account.",
+            "The carrier places %(rate)d calls per second for this account.",
+            rate,
+        )
+        CallNotPlaced.__init__(self, text % {"rate": rate})
 
 
 class KeyUsedOtherwise(CallNotPlaced):

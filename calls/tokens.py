@@ -17,7 +17,7 @@ from django.core import signing
 _STREAM_SALT = "calls.stream-token"
 _WIDGET_SALT = "calls.widget-token"
 _RESUME_SALT = "calls.resume-token"
-STREAM_SECONDS = 120
+STREAM_SECONDS = 240  # beyond any order to call somebody, and any ringing
 WIDGET_SECONDS = 600
 RESUME_SECONDS = 24 * 3600  # beyond any call: what it opens is gone when the call is over
 

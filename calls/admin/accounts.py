@@ -124,7 +124,7 @@ def _form_for(name: str) -> type[AccountForm]:
 def _own_fields(carrier_name: str) -> list[str]:
     """What is said of an account beside its keys."""
     at_a_pbx = ["answers_as"] if has_no_webhooks(carrier_name) else ["record_calls"]
-    return ["carrier", "label", "is_active", *at_a_pbx]
+    return ["carrier", "label", "is_active", "calls_per_second", *at_a_pbx]
 
 
 def _how(extension: Extension) -> str:

@@ -50,7 +50,11 @@ class RefusalSerializer(serializers.Serializer[Any]):
 REFUSALS: dict[int, Any] = {
     400: OpenApiResponse(None, "The number, the agent or the key is not what it should be."),
     409: OpenApiResponse(RefusalSerializer, "Not placed; `code` says why."),
-    429: OpenApiResponse(RefusalSerializer, "As many calls as may be are on the line."),
+    429: OpenApiResponse(
+        RefusalSerializer,
+        "As many calls as may be are on the line (too_many_calls), or the carrier dials no more "
+        "of them in so short a time (too_fast).",
+    ),
 }
 
 

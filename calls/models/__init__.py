@@ -18,7 +18,7 @@ from calls.models.leg import Leg
 from calls.models.message import Message, MessageFile
 from calls.models.note import CallBack, TakenMessage
 from calls.models.number import Number
-from calls.models.outbound import DoNotCall, OutboundRequest, OutboundSettings
+from calls.models.outbound import DoNotCall, OutboundRequest, OutboundSettings, PlacingPace
 from calls.models.recording import Recording
 from calls.models.routing import RoutingChoice, RoutingReason, RoutingRule
 from calls.models.utterance import Utterance
@@ -48,6 +48,7 @@ __all__ = [
     "OutboundRequest",
     "OutboundSettings",
     "Outcome",
+    "PlacingPace",
     "Recording",
     "RefusedCall",
     "RetryRule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -41,6 +42,16 @@ class CarrierAccount(TenantModel):
             "answered as if this number were called"
         ),
     )
+    calls_per_second = models.PositiveSmallIntegerField(
+        _("calls placed per second"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "As agreed with the carrier. Empty: what it allows every account (Twilio: 1), or any "
+            "number of them"
+        ),
+    )
     # Counts the processes that had this account's standing connection, one after the other:
     # what an earlier one still writes is refused.
     holder = models.PositiveBigIntegerField(default=0, editable=False)
@@ -63,6 +74,11 @@ class CarrierAccount(TenantModel):
                 & ~models.Q(external_id="")
                 & ~models.Q(carrier=Channel.BROWSER),
                 name="calls_account_is_a_carriers",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(calls_per_second__isnull=True)
+                | models.Q(calls_per_second__gte=1),
+                name="calls_account_places_calls",
             ),
         ]
         indexes = [

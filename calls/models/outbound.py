@@ -119,3 +119,26 @@ class OutboundRequest(TenantOwned):
 
     def __str__(self) -> str:
         return self.key
+
+
+class PlacingPace(models.Model):
+    """When an account's next call may be dialled. Global: tenants share the installation's own."""
+
+    carrier = models.CharField(_("carrier"), max_length=16)
+    account = models.CharField(
+        _("carrier account"),
+        max_length=36,
+        blank=True,
+        help_text=_("Empty: the installation's own account"),
+    )
+    paced_until = models.DateTimeField(_("next call at"))
+
+    class Meta:
+        verbose_name = _("pace of placed calls")
+        verbose_name_plural = _("paces of placed calls")
+        constraints = [
+            models.UniqueConstraint(fields=["carrier", "account"], name="calls_pace_of_an_account")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.carrier} {self.account}".rstrip()

@@ -19,7 +19,6 @@ from calls import spoken
 from calls.models import Call, Channel, Number, RefusedCall, State
 from calls.routing import NoPublishedAgent, Route, route
 from calls.services.calls import LOST_AFTER, finalise_on_commit
-from calls.tokens import STREAM_SECONDS
 from calls.voice.end_reasons import EndReason
 from tenants.models import User
 
@@ -43,6 +42,8 @@ class Ring:
     at: datetime | None = None
 
 
+# A carrier announces a call again within so long, if at all.
+ANNOUNCED_AFTER = timedelta(seconds=120)
 # Calls that ended before anybody took them, because of us.
 REFUSALS = frozenset({EndReason.REFUSED_BUSY, EndReason.REFUSED_NO_AGENT})
 
@@ -59,7 +60,7 @@ def call_announce(*, number: Number, ring: Ring, accepting: bool) -> Call:
 
 def still_rings(call: Call) -> bool:
     """Whether an announcement of the call is no replay of one that was answered."""
-    freshest = timezone.now() - timedelta(seconds=STREAM_SECONDS)
+    freshest = timezone.now() - ANNOUNCED_AFTER
     return call.state == State.RINGING and call.started_at > freshest
 
 

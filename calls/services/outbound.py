@@ -22,6 +22,7 @@ from calls.errors import (
     NoCallerNumber,
     OnDoNotCallList,
     OutsideWindow,
+    TooFast,
     TooManyAtOnce,
     ZoneUnknown,
 )
@@ -43,6 +44,7 @@ from calls.routing.hours import Interval, everywhere, next_everywhere
 from calls.services.calls import finalise_on_commit
 from calls.services.commands import command_give
 from calls.services.intake import language_for
+from calls.services.pace import pace_keep
 from calls.voice.end_reasons import EndReason
 from tenants import audit
 from tenants.audit import Actor
@@ -97,6 +99,7 @@ _END_REASONS: Mapping[type[CallNotPlaced], EndReason] = {
     NoCallerNumber: EndReason.NO_CALLER_NUMBER,
     AgentNotPublished: EndReason.REFUSED_NO_AGENT,
     TooManyAtOnce: EndReason.REFUSED_BUSY,
+    TooFast: EndReason.REFUSED_BUSY,
 }
 
 
@@ -288,6 +291,7 @@ def _write(wanted: Wanted, to_number: str, now: datetime) -> Placed:
     number = wanted.number or caller_number(wanted.agent)
     if not places_calls(number):
         raise NoCallerNumber(wanted.agent)
+    pace_keep(number=number, now=now)
     call = Call.objects.create(
         agent=wanted.agent,
         version=version,

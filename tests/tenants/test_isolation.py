@@ -26,6 +26,7 @@ GLOBAL_MODELS = {
     "tenants.Tenant": "says that a tenant exists, and nothing of what it holds",
     "tenants.User": "a person may work for several tenants",
     "calls.StrayEvent": "a carrier's event that leads to no tenant",
+    "calls.PlacingPace": "tenants share the pace of the installation's own accounts",
     "calls.RefusedCall": "a call to a number that belongs to nobody has no tenant",
 }
 MODELS = [pytest.param(model, id=model._meta.label) for model in tenant_models()]

@@ -86,8 +86,9 @@ class Carrier:
     others get commands. Without `tells_of_answers` a leg may have been answered and nobody told
     us. One that `decides_hand_overs` answers such a command when the person has taken the caller,
     or has not. For `remembers_commands` from its first sending, a command that is sent again
-    under the same id is done once. Where there is a `simulated` one, the installation itself has
-    an account, too.
+    under the same id is done once. Calls beyond `calls_per_second` of an account wait there,
+    unless more was agreed. Where there is a `simulated` one, the installation itself has an
+    account, too.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Carrier:
     tells_of_answers: bool = True
     decides_hand_overs: bool = False
     remembers_commands: timedelta = timedelta(0)
+    calls_per_second: int | None = None
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
     repeats: frozenset[MessageKind] = frozenset()

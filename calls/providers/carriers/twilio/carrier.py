@@ -54,5 +54,6 @@ CARRIER = Carrier(
     simulated=Simulated(simulated.API_URL, simulated.keys),
     asks_who_answers=True,
     asks_what_next=True,
+    calls_per_second=1,  # twilio.md, 11
     tells_of_answers=False,  # of incoming calls only if the number is set up so
 )
