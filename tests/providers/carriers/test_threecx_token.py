@@ -41,8 +41,8 @@ class Pbx:
             raise self.fault
         return jwt(f"t{number}", self.lifetime)
 
-    def process(self) -> Tokens:
-        return Tokens("ai", self.mint, self.store, now=lambda: self.seconds)
+    def process(self, *, carries: bool = True) -> Tokens:
+        return Tokens("ai", self.mint, self.store, now=lambda: self.seconds, carries=carries)
 
 
 async def test_one_token_serves_until_ten_minutes_before_its_end():
@@ -53,6 +53,20 @@ async def test_one_token_serves_until_ten_minutes_before_its_end():
     assert await tokens.current() == first
     pbx.seconds += 2
     assert await tokens.current() != first
+    assert pbx.minted == 2
+
+
+async def test_process_without_the_sound_leaves_renewing_to_the_one_that_has_it():
+    """What it minted would end the other's calls, of which it knows nothing."""
+    pbx = Pbx()
+    carrier, other = pbx.process(), pbx.process(carries=False)
+    first = await carrier.current()
+    with carrier.streaming():
+        pbx.seconds += HOUR - 500
+        assert await other.current() == await carrier.current() == first
+    assert await carrier.current() != first
+    assert await other.current() == first  # until that is refused, or about to end
+    assert await other.after_refusal(first) == await carrier.current()
     assert pbx.minted == 2
 
 

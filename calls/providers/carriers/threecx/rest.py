@@ -49,12 +49,15 @@ class ThreeCxRest:
     """One PBX's REST interface.
 
     `store` has to be the one of all processes that work with this client: one that mints for
-    itself, if only to check the connection, ends the calls of the others.
+    itself, if only to check the connection, ends the calls of the others. The one process that
+    fetches the calls' sound `carries`.
     """
 
-    def __init__(self, credentials: ThreeCxCredentials, store: TokenStore) -> None:
+    def __init__(
+        self, credentials: ThreeCxCredentials, store: TokenStore, *, carries: bool = False
+    ) -> None:
         self.credentials = credentials
-        self.tokens = Tokens(_identity(credentials), self._mint, store)
+        self.tokens = Tokens(_identity(credentials), self._mint, store, carries=carries)
         # Sound has connections of its own: see wire.py.
         self._client = httpx.AsyncClient(
             base_url=credentials.base_url,

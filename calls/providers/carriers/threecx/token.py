@@ -24,8 +24,9 @@ LAST_SECONDS = 30.0
 class Tokens:
     """Gives out the live token of one client.
 
-    `mint` asks the PBX for a new token's text; its errors are passed on. `now` is in seconds
-    since 1970.
+    `mint` asks the PBX for a new token's text; its errors are passed on. Only the process that
+    `carries` the client's sound knows when a new token would cut it, so only that renews early.
+    `now` is in seconds since 1970.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Tokens:
         mint: Callable[[], Awaitable[str]],
         store: TokenStore,
         now: Callable[[], float] = time.time,
+        *,
+        carries: bool = False,
     ) -> None:
         self._client, self._mint, self._now = client, mint, now
         self._store = store
         self._token: Token | None = None
         self._renewing: asyncio.Task[Token] | None = None
-        self._streams = 0
+        self._carries, self._streams = carries, 0
 
     async def current(self) -> Token:
         """The live token; a new one shortly before it ends."""
@@ -68,7 +71,8 @@ class Tokens:
             self._streams -= 1
 
     def _is_fresh(self, token: Token) -> bool:
-        margin = LAST_SECONDS if self._streams else EARLY_SECONDS
+        early = self._carries and not self._streams
+        margin = EARLY_SECONDS if early else LAST_SECONDS
         return token.expires_at - self._now() > margin
 
     async def _renewed(self, refused: Token | None) -> Token:

@@ -28,7 +28,7 @@ class ThreeCxTrunk:
         news: News,
         options: ListenOptions | None = None,
     ) -> None:
-        rest = ThreeCxRest(credentials, site.tokens or MemoryTokens())
+        rest = ThreeCxRest(credentials, site.tokens or MemoryTokens(), carries=True)
         control = CallControl(rest)
         self._streams, self._news = Streams(control), news
         voice = site.voice
