@@ -47,6 +47,8 @@ AGAIN_AFTER = {
 # One that nobody could place for so long is left to people: they expected the call earlier.
 GOOD_FOR = timedelta(hours=24)
 MOST_LOOKED_AT = 100
+# Whoever has an agent promise more than this in one call is up to something.
+MOST_OF_ONE_CALL = 2
 ACTOR = "call-backs"
 
 _States = CallBack.State
@@ -149,6 +151,12 @@ def _wanted(call_back: CallBack) -> Wanted:
     Raises CannotBeCalled and NoCallerNumber.
     """
     call, agent = call_back.call, _promised_by(call_back)
+    earlier = CallBack.objects.filter(call=call, sequence__lt=call_back.sequence).count()
+    if earlier >= MOST_OF_ONE_CALL:
+        raise CannotBeCalled(
+            gettext("In one call no more than %(most)d call-backs are promised that we place.")
+            % {"most": MOST_OF_ONE_CALL}
+        )
     usable = call.number is not None and places_calls(call.number)
     number = call.number if usable else caller_number(agent)
     language = _language(agent, call.language)

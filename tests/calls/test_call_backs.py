@@ -217,6 +217,25 @@ def test_a_number_that_is_not_dialled_unseen_is_left_to_people(line, number, pro
     assert problem in found.problem
 
 
+def test_more_than_two_of_one_call_are_left_to_people(line):
+    first = promise(line)
+    with tenant_transaction(line.tenant.id):
+        others = [
+            CallBack.objects.create(
+                call=first.call,
+                due_at=NOON,
+                time_zone="America/Mexico_City",
+                number=f"+52559876544{sequence}",
+                reason="otro",
+                sequence=sequence,
+            )
+            for sequence in (4, 5)
+        ]
+    states = [step(each).state for each in (first, *others)]
+    assert states == ["calling", "calling", "failed"]
+    assert dialled(line) == [CALLER, "+525598765444"]
+
+
 def test_who_talked_on_a_page_is_called_from_the_agents_own_number(line):
     page = {"channel": "browser", "number": None, "from_number": "", "to_number": ""}
     found = step(promise(line, page))
