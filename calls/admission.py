@@ -20,6 +20,7 @@ from calls.providers.carriers.twilio.media import StreamStart
 from calls.providers.carriers.twilio.relay import RelayStart
 from calls.relaying import relay_of, relay_of_id
 from calls.routing import NoPublishedAgent
+from calls.services.carrier_recordings import recording_order
 from calls.services.intake import (
     StreamRefused,
     TooManyCalls,
@@ -101,9 +102,11 @@ def _connect(
         raise StreamRefused(f"call {claim.call} is held in sound")
     if account is not None and (expected := _account_of(claim.call)) not in {"", account}:
         raise StreamRefused(f"the stream is of account {account!r}, the call of {expected!r}")
-    return call_connect(
+    call = call_connect(
         public_id=claim.call, carrier_id=carrier_id, after=claim.after, server=presence.process
     )
+    recording_order(call=call)
+    return call
 
 
 def _account_of(call_id: uuid.UUID) -> str:

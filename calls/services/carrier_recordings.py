@@ -10,9 +10,13 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from calls.models import Call, Recording
+from calls.links import signals_url
+from calls.models import Call, Command, Direction, Leg, Recording
+from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import RecordingFailed, RecordingReady
+from calls.providers.carriers.steps import RECORD
 from calls.recordings import carrier_recording_path
+from calls.services.commands import command_give
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +24,25 @@ log = logging.getLogger(__name__)
 OVERDUE = timedelta(minutes=5)
 GIVE_UP_AFTER = timedelta(hours=6)
 _RATES = (8000, 48000)  # Hz
+
+
+def recording_order(*, call: Call) -> None:
+    """Have a call that was just answered recorded, where its account wants that.
+
+    Others ask for it in the order to dial or to answer; the answer to a carrier that asks who
+    takes an incoming call has no place for it.
+    """
+    if call.direction != Direction.INBOUND or not carrier(call.channel).asks_who_answers:
+        return
+    legs = Leg.objects.filter(call=call, role=Leg.Role.CUSTOMER, account__record_calls=True)
+    for leg in legs:
+        back = signals_url(leg.carrier, call.public_id)
+        command_give(
+            leg=leg,
+            kind=Command.Kind.STEP,
+            reason=RECORD,
+            arguments={"action": RECORD, "arguments": {"back": back}},
+        )
 
 
 def recording_expect(*, call: Call, told: RecordingReady) -> None:

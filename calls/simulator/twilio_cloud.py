@@ -20,6 +20,7 @@ import httpx
 
 from calls.providers.tls import shared_tls
 from calls.simulator.small_http import File, Request, Response, serving
+from calls.simulator.sounds import silent_recording
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, new_sid, signature
 from calls.simulator.twilio_relay import RelayLine
 from calls.simulator.twilio_script import Script
@@ -83,6 +84,7 @@ class Leg:
     said: list[str] = field(default_factory=list)
     played: list[str] = field(default_factory=list)
     lines: list[TwilioStream | RelayLine] = field(default_factory=list)
+    recordings: list[tuple[str, str]] = field(default_factory=list)  # (sid, who is told)
     bridged_to: Leg | None = None
     script: Script | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -207,6 +209,9 @@ class TwilioCloud:
         leg.done.set()
         if leg.script is not None:
             await leg.script.give_up()
+        for sid, url in leg.recordings:
+            if url:
+                await self._told_of(leg, sid, url, source="StartCallRecordingAPI")
 
     async def write(
         self, *, to: str, writer: str, text: str, attached: Sequence[File] = (), **more: str
@@ -360,6 +365,12 @@ class TwilioCloud:
         sid = new_sid("RE")
         if status == "completed":
             self.files[sid] = sound
+        await self._told_of(leg, sid, f"{self.hooks}/recording", status)
+        return sid
+
+    async def _told_of(
+        self, leg: Leg, sid: str, url: str, status: str = "completed", source: str = "OutboundAPI"
+    ) -> None:
         form = {
             "AccountSid": self.sid,
             "CallSid": leg.sid,
@@ -368,10 +379,9 @@ class TwilioCloud:
             "RecordingStatus": status,
             "RecordingDuration": "7",
             "RecordingChannels": "2",
-            "RecordingSource": "OutboundAPI",
+            "RecordingSource": source,
         }
-        await self.tell(f"{self.hooks}/recording", form)
-        return sid
+        await self.tell(url, form)
 
     # --- the REST API -----------------------------------------------------------------------
 
@@ -408,8 +418,7 @@ class TwilioCloud:
             case "POST", ["Calls", sid]:
                 return Response(200, await self._change(self._found(sid), form))
             case "POST", ["Calls", sid, "Recordings"]:
-                leg = self._found(sid)
-                return Response(201, {"sid": new_sid("RE"), "call_sid": leg.sid, "status": "..."})
+                return Response(201, self._record(self._found(sid), form))
             case "POST", ["Messages"]:
                 return Response(201, self._send(form))
         raise Refused(404, 20404, f"The requested resource {rest} was not found")
@@ -444,6 +453,15 @@ class TwilioCloud:
                 raise Refused(400, 21220, "Call is not in-progress. Cannot redirect.")
             self.direct(leg, said["Twiml"])
         return self._as_json(leg)
+
+    def _record(self, leg: Leg, form: dict[str, list[str]]) -> dict[str, Any]:
+        """Each request makes another recording of the leg, which is there once that is over."""
+        if leg.status != "in-progress":
+            raise Refused(400, 21220, "Requested resource is not eligible for recording")
+        sid = new_sid("RE")
+        self.files[sid] = silent_recording()
+        leg.recordings.append((sid, form.get("RecordingStatusCallback", [""])[-1]))
+        return {"sid": sid, "call_sid": leg.sid, "status": "in-progress", "channels": 2}
 
     def _as_json(self, leg: Leg) -> dict[str, Any]:
         return {

@@ -262,6 +262,51 @@ async def test_recording_of_a_call_is_fetched_and_stored(line, account, monkeypa
     assert (recordings_folder() / row.path).read_bytes() == wav(seconds=2)
 
 
+async def test_recording_of_an_incoming_call_is_ordered_once_fetched_and_stored(
+    line, account, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(tasks.fetch_recording, "delay", lambda *args: asked.append(args))
+    leg = await line.dialled()
+    await (await line.hears(leg)).vanish()
+    await line.call(state="live", streams=2)  # which is the same call, recorded by one order
+    await until(lambda: line.rows(Command, kind="take", state="done"))
+    (form,) = recordings_ordered(line)
+    assert form["RecordingChannels"] == ["dual"]
+    assert form["RecordingStatusCallbackEvent"] == ["completed", "absent"]
+    await line.cloud.hang_up(leg)
+    await line.call(state="ended")
+    await until(lambda: asked)
+    await tasks.fetch(*asked[0])
+    (row,) = await line.rows(Recording, source="carrier")
+    assert (row.state, row.sample_rate) == ("ready", 8000)
+    assert len(asked) == 1
+
+
+async def test_order_to_record_whose_answer_was_lost_is_not_repeated(line, account):
+    line.cloud.faults.append(Fault(cut=True, late=True, at="/Recordings.json"))
+    leg = await line.dialled()
+    await until(lambda: line.rows(Command, kind="take", state="unknown"))
+    assert len(recordings_ordered(line)) == 1
+    assert (await line.call(state="live")).streams == 1
+    await line.cloud.hang_up(leg)
+    await line.call(state="ended")
+
+
+async def test_account_that_records_nothing_orders_nothing(line, account):
+    await run_in_tenant(
+        line.desk.tenant.id, lambda: CarrierAccount.objects.update(record_calls=False)
+    )
+    leg = await line.dialled()
+    await line.cloud.hang_up(leg)
+    await line.call(state="ended")
+    assert await line.rows(Command) == []
+
+
+def recordings_ordered(line):
+    return [form for _, path, form in line.cloud.requests if path.endswith("/Recordings.json")]
+
+
 def wav(seconds):
     """Silence in two channels of 8 kHz."""
     file = io.BytesIO()

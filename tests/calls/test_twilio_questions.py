@@ -49,8 +49,8 @@ async def call_of(desk):
 
 
 def asks_again(root):
-    """The address that is asked after a pause."""
-    assert [verb.tag for verb in root] == ["Pause", "Redirect"]
+    """The address that is asked after a while."""
+    assert [verb.tag for verb in root] == ["Play", "Redirect"]
     return root.findtext("Redirect").partition("?")[2]
 
 

@@ -1,4 +1,4 @@
-"""A command that follows from a webhook by itself."""
+"""A command that follows from a webhook or from a call's start by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+# Have a live leg recorded, and the recording told of at the address `back`.
+RECORD = "record"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from calls.providers.carriers.port import (
     StreamTarget,
     Unsupported,
 )
-from calls.providers.carriers.steps import Step
+from calls.providers.carriers.steps import RECORD, Step
 from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.addresses import address
 from calls.providers.carriers.twilio.client import (
@@ -148,12 +148,14 @@ class TwilioApi:
         await self._create("Calls", form)
 
     async def take(self, step: Step) -> None:
-        """Do what a callback called for (`transfer.steps`)."""
+        """Do what a callback called for (`transfer.steps`), or record the leg from now on."""
         about = {**step.arguments, "stage": Stage.JOINED.value}
         if step.action == transfer.JOIN:
             await self._join(step, about)
         elif step.action == transfer.ASK:
             await self._ask_about(about)
+        elif step.action == RECORD:
+            await self.record(step.leg, str(step.arguments["back"]))
         else:
             raise Unsupported(NAME, f"there is no step {step.action!r}")
 
