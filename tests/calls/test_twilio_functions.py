@@ -130,6 +130,7 @@ async def test_caller_whom_a_briefed_person_takes_is_joined_to_them_once(line, m
     assert person.to_number == SALES
     assert person.said == [next(iter(person.said))]
     assert len(line.instructed(leg)) == 1
+    await until(lambda: "stage=joined" in person.status_url)  # or they never met, for all we know
     await line.cloud.hang_up(person)
     await line.over(leg)
     assert (await line.call(state="ended")).end_reason == "transferred"

@@ -356,3 +356,17 @@ async def test_machine_is_left_the_message_after_its_beep(line, monkeypatch):
     assert (await line.call(state="ended")).end_reason == "voicemail_left"
     (leg,) = line.cloud.legs.values()
     assert leg.relay.heard[-3:] == MESSAGE.split()
+
+
+async def test_agent_who_waits_for_the_verdict_talks_in_twilios_voice_too(line, desk, monkeypatch):
+    careful = {**PROFILE, "advanced": {**PROFILE["advanced"], "verdict_first": True}}
+
+    def careful_desk():
+        return staff_desk(desk.tenant, "+525512340008", slug="careful", **careful)
+
+    line.desk = await run_unscoped(careful_desk)
+    await placed(line, monkeypatch, Person())
+    (leg,) = await until(lambda: list(line.cloud.legs.values()))
+    assert (await hears(leg)).heard
+    await line.cloud.hang_up(leg)
+    assert (await line.call(state="ended")).end_reason == "caller_hung_up"
