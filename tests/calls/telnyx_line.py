@@ -59,7 +59,11 @@ async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
     async def unprepared(_tenant_id: int, _public_id: Any) -> None:
         """Greetings are spoken at once by the scripted voice."""
 
+    async def unasked(_tenant_id: int, _unheard: Any) -> None:
+        """Nobody's process dies, so no test has to wait for one that might have."""
+
     monkeypatch.setattr(carrier_webhooks, "prepare_greeting", unprepared)
+    monkeypatch.setattr(carrier_webhooks, "listen_again", unasked)
     monkeypatch.setattr(outbox, "post", POST)
     key = simulated.private_key_of(settings.SECRET_KEY)
     async with application_on_a_port(settings) as url:
