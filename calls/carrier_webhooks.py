@@ -302,7 +302,7 @@ async def follow(origin: Origin, kept: Kept) -> None:
             work = listen_again(kept.tenant_id, taken.unheard)
             live.in_background(work, f"{origin.carrier} stopped a stream")
         if taken.rings is not None and not asked:
-            await prepare_greeting(kept.tenant_id, taken.rings.public_id)
+            await prepare_greeting(kept.tenant_id, taken.rings.public_id, taken.sample_rate)
     if turned_away and not asked:
         await dispatch.turn_away(kept.tenant_id, origin.carrier, origin.account_id, kept.leg)
 

@@ -14,6 +14,7 @@ from calls.models import Call, CarrierEvent, Channel, Command, Direction, Leg, N
 from calls.providers.carriers.legs import LegPicture, LegState, picture
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import (
+    TELEPHONE_RATE,
     Answerer,
     Detected,
     HandoverEnded,
@@ -52,10 +53,12 @@ class Unheard:
 class Taken:
     """What came of a leg's events for whoever has them: a call that rings, or a wrong number.
 
-    Of an `unheard` call the process that has it ought to take notice by itself.
+    The sound of one that rings will most likely have this `sample_rate` (Hz). Of an `unheard` call
+    the process that has it ought to take notice by itself.
     """
 
     rings: Call | None = None
+    sample_rate: int = TELEPHONE_RATE
     to_nobody: bool = False
     unheard: Unheard | None = None
 
@@ -84,9 +87,10 @@ def leg_apply(*, carrier_name: str, leg: str, accepting: bool = True) -> Taken:
             _go_on(row, step)
     events_applied(fresh)
     call = Call.objects.get(pk=row.call_id)
-    new = _incoming([signal for event in fresh for signal in said[event.pk]]) is not None
+    rang = _incoming([signal for event in fresh for signal in said[event.pk]])
     return Taken(
-        rings=call if new and call.state == State.RINGING else None,
+        rings=call if rang is not None and call.state == State.RINGING else None,
+        sample_rate=rang.sample_rate if rang is not None else TELEPHONE_RATE,
         unheard=_unheard(row, call, signals),
     )
 

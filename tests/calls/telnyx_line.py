@@ -56,7 +56,7 @@ def sound_on(stream: Any) -> int:
 async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterator[Telnyx]:
     """The installation's own account at a Telnyx that serves its API."""
 
-    async def unprepared(_tenant_id: int, _public_id: Any) -> None:
+    async def unprepared(_tenant_id: int, _public_id: Any, _sample_rate: int) -> None:
         """Greetings are spoken at once by the scripted voice."""
 
     async def unasked(_tenant_id: int, _unheard: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -13,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calls import carrier_webhooks, outbox, tasks
+from calls import carrier_webhooks, outbox, ringing, tasks
 from calls.carrier_auth import api_url, installation_keys
 from calls.models import Call, CarrierEvent, Command, Leg, StrayEvent
 from calls.providers.carriers.carrier import Webhook
@@ -21,6 +22,7 @@ from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Event
 from calls.providers.carriers.telnyx import simulated
 from calls.providers.carriers.telnyx.signature import sign
+from calls.ringing import prepare_greeting
 from calls.services.carrier_events import event_store
 from calls.services.carrier_signals import leg_apply
 from calls.services.commands import command_give
@@ -126,6 +128,24 @@ def test_events_in_any_order_and_more_than_once_make_the_same_rows(desk):
 
     shuffled()
     assert len(seen) == 20
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("offered", "rate"), [("G722,PCMA,PCMU", 16_000), ("PCMU,G722", 8_000)])
+def test_greeting_is_prepared_at_the_rate_that_the_stream_will_have(
+    desk, monkeypatch, offered, rate
+):
+    kind, payload = BURST[0]
+    initiated = event_of(told(desk, "v3:a", kind, {**payload, "offered_codecs": offered}, after=0))
+    with tenant_transaction(desk.tenant.id):
+        event_store(carrier_name="telnyx", event=initiated)
+        taken = leg_apply(carrier_name="telnyx", leg="v3:a")
+    assert taken.rings is not None
+    rates = []
+    monkeypatch.setattr(ringing, "warm_up", lambda: None)
+    monkeypatch.setattr(ringing, "voices_for", lambda _opening, rate: rates.append(rate) or [])
+    asyncio.run(prepare_greeting(desk.tenant.id, taken.rings.public_id, taken.sample_rate))
+    assert rates == [rate]
 
 
 # --- killed in between -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+TELEPHONE_RATE = 8000  # Hz
 LONGEST_ID = 200  # characters; ids cut short could be taken for one another
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -105,7 +106,7 @@ class Ringing(Signal):
     """A leg is there: somebody calls us, or the called one's telephone rings.
 
     `session` joins the legs of one call, for carriers that have such an id. Numbers are as the
-    carrier writes them.
+    carrier writes them. Its stream will have this `sample_rate` (Hz), as far as can be told yet.
     """
 
     incoming: bool
@@ -113,6 +114,7 @@ class Ringing(Signal):
     to_number: str
     session: str = ""
     client_state: str = ""
+    sample_rate: int = TELEPHONE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

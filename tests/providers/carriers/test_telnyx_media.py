@@ -11,7 +11,7 @@ import pytest
 
 from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.socket import Limits
-from calls.providers.carriers.telnyx.codecs import codec_of
+from calls.providers.carriers.telnyx.codecs import codec_of, likely_rate
 from calls.providers.carriers.telnyx.context import Carried, pack
 from calls.providers.carriers.telnyx.media import StreamStart, TelnyxMedia, read_start
 from calls.voice.codecs import alaw_encode, mulaw_decode, mulaw_encode
@@ -342,6 +342,17 @@ async def test_agent_speaks_g722():
     await stream_of(socket, started("G722", "8000", outgoing="G722")).send(TONE)
     coded = base64.b64decode(socket.texts[0]["media"]["payload"])
     assert likeness(codec_of("G722", "16000").decode(coded), TONE) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("offered", "rate"),
+    [
+        ("G722,PCMA,PCMU", 16_000), ("PCMA,G722", 8_000), ("OPUS, l16", 16_000), ("OPUS", 8_000),
+        ("", 8_000),
+    ],
+)  # fmt: skip
+def test_rate_of_a_stream_is_that_of_the_first_coding_that_is_offered(offered, rate):
+    assert likely_rate(offered) == rate
 
 
 async def test_keys_are_pressed_by_command_or_played():

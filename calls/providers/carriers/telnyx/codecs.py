@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
 
 _G722_RATE = 16_000
+_RATES = {"PCMU": 8000, "PCMA": 8000, "G722": _G722_RATE, "L16": 16_000}
 _G722_FRAME = 2 * _G722_RATE * 20 // 1000
 
 
@@ -102,6 +103,18 @@ def _whole_samples(pcm: bytes) -> bytes:
     if len(pcm) % 2:
         raise ValueError(f"{len(pcm)} bytes are no whole 16-bit samples")
     return pcm
+
+
+def likely_rate(offered: str) -> int:
+    """The rate (Hz) that the stream of a call will have which was offered in these codings.
+
+    `offered` is Telnyx's list (`G722,PCMA,PCMU`), the first one preferred. Where that is none that
+    Telnyx converts, the call's own is streamed (telnyx.md, 5).
+    """
+    for name in offered.upper().split(","):
+        if (coding := name.strip()) in _RATES:
+            return _RATES[coding]
+    return _RATES["PCMU"]
 
 
 def codec_of(encoding: str, sample_rate: str) -> Codec:

@@ -26,6 +26,7 @@ from calls.providers.carriers.signals import (
 from calls.providers.carriers.signals import Event as StoredEvent
 from calls.providers.carriers.steps import Step
 from calls.providers.carriers.telnyx import farewell, transfer
+from calls.providers.carriers.telnyx.codecs import likely_rate
 from calls.providers.carriers.telnyx.context import Carried, HandoverContext
 from calls.providers.carriers.telnyx.events import (
     Event,
@@ -152,6 +153,7 @@ def _initiated(event: Event) -> list[Signal]:
             to_number=event.text("to"),
             session=event.session,
             client_state=Carried.of(event.client_state).state,
+            sample_rate=likely_rate(event.text("offered_codecs")),
         )
     ]
 
