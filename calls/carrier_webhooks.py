@@ -34,6 +34,7 @@ from calls.providers.carriers.signals import Event, MalformedEvent, MessageRecei
 from calls.providers.carriers.twilio import twiml
 from calls.reception import to_nobody
 from calls.ringing import prepare_greeting
+from calls.services.accounts import account_refused
 from calls.services.calls import call_unheard
 from calls.services.carrier_events import event_store, stray_event_store
 from calls.services.carrier_signals import Unheard, leg_apply
@@ -124,7 +125,7 @@ async def take(
     outbox.open_here()
     try:
         origin = await run_unscoped(origin_of, entry.name, account, call, message)
-        event = _verified(request, entry, origin, kind)
+        event = await _authentic(request, entry, origin, kind)
         kept = await run_unscoped(keep, origin, event)
     except (NobodysAddress, NotAuthentic) as error:
         log.warning("%s: refused %s: %s", entry.name, request.path, error)
@@ -138,6 +139,18 @@ async def take(
     if kept is not None:
         live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
     return await answer(origin, event) if answer is not None else HttpResponse()
+
+
+async def _authentic(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -> Event:
+    """The request's event; that one is refused is noted with the account that it is for."""
+    try:
+        return _verified(request, entry, origin, kind)
+    except NotAuthentic as error:
+        if origin.tenant_id is not None and origin.account_id is not None:
+            await run_in_tenant(
+                origin.tenant_id, account_refused, account_id=origin.account_id, why=str(error)
+            )
+        raise
 
 
 def _verified(request: HttpRequest, entry: Carrier, origin: Origin, kind: str) -> Event:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from redis.exceptions import RedisError
@@ -21,6 +22,7 @@ from calls.links import webhook_url
 from calls.models import CarrierAccount
 from calls.providers.carriers.registry import CARRIERS, carrier, has_no_webhooks
 from calls.providers.carriers.trunk import Extension
+from calls.selectors.accounts import is_refused
 from calls.services.accounts import (
     UnfitKeys,
     account_check_on_commit,
@@ -133,6 +135,18 @@ def _how(extension: Extension) -> str:
     return _("busy") if extension.busy else _("free")
 
 
+def _refusal(account: CarrierAccount) -> list[str]:
+    """What no check can find out: that its carrier signs with another key than the one here."""
+    if account.refused_at is None or not is_refused(account):
+        return []
+    words = _(
+        "The last webhook was refused on %(day)s: %(why)s. Unless somebody else sent it, the key "
+        "that webhooks are signed with is not the one entered here."
+    )
+    day = date_format(localtime(account.refused_at), "SHORT_DATETIME_FORMAT")
+    return [words % {"day": day, "why": account.refused_why}]
+
+
 @admin.register(CarrierAccount)
 class CarrierAccountAdmin(TenantModelAdmin):
     """The tenant's accounts. A new one is made for a carrier: `add/?carrier=telnyx`."""
@@ -236,9 +250,10 @@ class CarrierAccountAdmin(TenantModelAdmin):
 
     @display(description=gettext_lazy("connection"))  # type: ignore[untyped-decorator]
     def result(self, account: CarrierAccount) -> str:
-        """What the last check found, in clear sentences."""
+        """What the last check found, and whether webhooks are refused, in clear sentences."""
+        found = [*account.problems, *_refusal(account)]
+        if found:
+            return format_html_join("\n", "{}<br>", ((problem,) for problem in found))
         if account.checked_at is None:
             return _("Not checked yet")
-        if account.problems:
-            return format_html_join("\n", "{}<br>", ((problem,) for problem in account.problems))
         return _("In order: %(name)s") % {"name": account.checked_name or account.external_id}

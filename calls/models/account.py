@@ -60,6 +60,10 @@ class CarrierAccount(TenantModel):
         _("name at the carrier"), max_length=200, blank=True, editable=False
     )
     problems = models.JSONField(_("problems found"), default=list, editable=False)
+    refused_at = models.DateTimeField(_("webhook refused at"), null=True, editable=False)
+    refused_why = models.CharField(
+        _("why it was refused"), max_length=200, blank=True, editable=False
+    )
 
     class Meta(TenantModel.Meta):
         verbose_name = _("carrier account")

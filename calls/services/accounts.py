@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import SecretStr, ValidationError
 
@@ -15,6 +16,7 @@ from calls.providers.carriers.carrier import Carrier
 from calls.providers.carriers.port import Checked
 from calls.providers.carriers.registry import carrier
 
+REFUSALS_TOGETHER = timedelta(seconds=30)
 _SHOWN = 4  # characters at a key's end, by which its owner knows it
 _LONG_ENOUGH = 3 * _SHOWN  # of a shorter key they would be too much of it
 
@@ -54,6 +56,7 @@ def account_set_keys(*, account: CarrierAccount, entered: Mapping[str, str]) -> 
     changed = {name for name, text in entered.items() if text}
     account.hint = _hint(values, account.hint, secrets, changed=changed)
     account.checked_at, account.checked_name, account.problems = None, "", []
+    account.refused_at, account.refused_why = None, ""
 
 
 def account_checked(*, account_id: int, found: Checked) -> None:
@@ -62,6 +65,18 @@ def account_checked(*, account_id: int, found: Checked) -> None:
         checked_at=timezone.now(),
         checked_name=found.account[:200],
         problems=list(found.problems),
+    )
+
+
+def account_refused(*, account_id: int, why: str) -> None:
+    """Note that a webhook at the account's address was not signed with its key.
+
+    Anybody may send as many as they like: of those that come together, the first is noted.
+    """
+    now = timezone.now()
+    before = Q(refused_at=None) | Q(refused_at__lt=now - REFUSALS_TOGETHER)
+    CarrierAccount.objects.filter(before, pk=account_id).update(
+        refused_at=now, refused_why=why[:200]
     )
 
 

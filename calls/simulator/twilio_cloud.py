@@ -143,6 +143,7 @@ class TwilioCloud:
         self.attached: dict[str, File] = {}
         self.details: dict[str, Any] = {"friendly_name": "Simulated", "status": "active"}
         self.numbers: list[dict[str, Any]] = []
+        self.api_keys: dict[str, str] = {}
         self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
         self.relay_class: type[RelayLine] = RelayLine
@@ -390,8 +391,9 @@ class TwilioCloud:
         if request.parts[0] == "cdn":  # where media are redirected to, without our key
             file = self.attached["/".join(request.parts[1:])]
             return Response(200, file.content, {"content-type": file.content_type})
-        known = base64.b64encode(f"{self.sid}:{self.account.auth_token}".encode()).decode()
-        if request.headers.get("authorization") != f"Basic {known}":
+        keys = {self.sid: self.account.auth_token, **self.api_keys}
+        known = {base64.b64encode(f"{name}:{key}".encode()).decode() for name, key in keys.items()}
+        if request.headers.get("authorization", "").removeprefix("Basic ") not in known:
             return refusal(401, 20003, "Authenticate")
         form = parse_qs(request.body.decode(), keep_blank_values=True)
         self.requests.append((request.method, request.path, form))

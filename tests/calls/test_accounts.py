@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from calls import carrier_webhooks, dispatch, tasks
 from calls.checking import check
 from calls.models import CarrierAccount
-from calls.providers.carriers.port import StreamTarget
+from calls.providers.carriers.port import Checked, StreamTarget
 from calls.providers.carriers.registry import CARRIERS
+from calls.providers.carriers.signals import Event
 from calls.providers.carriers.telnyx.credentials import TelnyxCredentials
 from calls.providers.carriers.webrtc.ice import IceOptions
-from calls.services.accounts import UnfitKeys, account_set_keys, secret_fields
+from calls.services.accounts import (
+    UnfitKeys,
+    account_checked,
+    account_refused,
+    account_set_keys,
+    secret_fields,
+)
+from calls.services.carrier_events import event_store
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tenants.models import AuditEntry
@@ -201,3 +212,53 @@ async def test_check_of_a_carrier_that_is_away_says_so(tenant, settings):
     await check(tenant.id, row.pk)
     (found,) = await sync_to_async(stored)(tenant)
     assert "Telnyx cannot be asked at the moment" in found.problems[0]
+
+
+# --- webhooks that are refused -----------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refused_webhook_is_shown_with_its_account_until_one_is_accepted(
+    client, office, tenant, other_tenant
+):
+    row, other = enter(tenant), enter(other_tenant)
+    account_checked_now(tenant, row)
+    page = reverse("admin:calls_carrieraccount_change", args=[row.pk])
+    assert "In order" in office.get(page).content.decode()
+    address = reverse("calls:telnyx-account-webhook", args=[row.public_id])
+    for _ in range(2):
+        answer = client.post(address, b"{}", content_type="application/json")
+        assert answer.status_code == 403
+    (found,) = stored(tenant)
+    assert "no telnyx-timestamp header" in found.refused_why
+    shown = office.get(page).content.decode()
+    assert "The last webhook was refused on" in shown
+    assert "In order" not in shown
+    assert stored(other_tenant) == [other]
+    assert stored(other_tenant)[0].refused_at is None
+    with tenant_transaction(tenant.id):
+        event = Event(event_id="e", kind="k", account="", leg="", at=timezone.now(), payload={})
+        event_store(carrier_name="telnyx", event=event, account_id=row.pk)
+    assert "In order" in office.get(page).content.decode()
+
+
+def test_refusals_that_come_together_are_noted_once(in_tenant):
+    row = build_row(CarrierAccount)
+    account_set_keys(account=row, entered=KEYS)
+    row.save()
+    for why in ("first", "second"):
+        account_refused(account_id=row.pk, why=why)
+    row.refresh_from_db()
+    assert row.refused_why == "first"
+    long_ago = timezone.now() - timedelta(minutes=1)
+    CarrierAccount.objects.filter(pk=row.pk).update(refused_at=long_ago)
+    account_refused(account_id=row.pk, why="third" * 100)
+    row.refresh_from_db()
+    assert row.refused_why == ("third" * 100)[:200]
+    account_set_keys(account=row, entered={**KEYS, "connection_id": "77"})
+    assert (row.refused_at, row.refused_why) == (None, "")
+
+
+def account_checked_now(tenant, row):
+    with tenant_transaction(tenant.id):
+        account_checked(account_id=row.pk, found=Checked("Simulated"))

@@ -391,6 +391,19 @@ async def test_number_that_is_set_up_wrongly_is_named(desk, changes, problem):
         assert (await desk.api.check()).problems == ()
 
 
+@pytest.mark.parametrize(("token", "problems"), [({}, 0), ({"auth_token": "w" * 32}, 1)])
+async def test_token_that_signs_webhooks_is_tried_beside_an_api_key(desk, token, problems):
+    desk.cloud.numbers = [GOOD]
+    key = {"api_key_sid": "SK" + "1" * 32, "api_key_secret": "s" * 32}
+    desk.cloud.api_keys = {key["api_key_sid"]: key["api_key_secret"]}
+    credentials = credentials_of(desk.cloud, **key, **token)
+    api = TwilioApi(credentials, base_url=desk.cloud.url, signals_url=HOOKS, pace=QUICK)
+    found = await api.check()
+    await api.aclose()
+    assert found.account == "Simulated"
+    assert ["the auth token is not that of" in each for each in found.problems] == [True] * problems
+
+
 async def test_account_without_numbers_or_suspended_says_so(desk):
     desk.cloud.details["status"] = "suspended"
     found = await desk.api.check()

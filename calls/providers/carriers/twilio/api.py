@@ -35,7 +35,7 @@ from calls.providers.carriers.twilio.client import (
 )
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 from calls.providers.carriers.twilio.events import Kind, Stage
-from calls.providers.carriers.twilio.health import account_problems, number_problems
+from calls.providers.carriers.twilio.health import account_problems, number_problems, wrong_token
 from calls.providers.carriers.twilio.outgoing import form_of
 from calls.providers.carriers.twilio.recordings import Recordings
 
@@ -222,6 +222,8 @@ class TwilioApi:
             account = await self._client.get()
             name, problems = str(account.get("friendly_name") or ""), account_problems(account)
             numbers = await self._numbers()
+            if self._credentials.api_key_sid and not await self._client.takes_token():
+                problems += (wrong_token(sid),)
         except BadKey as refused:
             return Checked("", (f"Twilio does not take {sid} with this key ({refused.message})",))
         except BadRequest as refused:

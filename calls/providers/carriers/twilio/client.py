@@ -18,6 +18,7 @@ import httpx
 import orjson
 
 from agents.brain.errors import (
+    BadKey,
     BadRequest,
     NetworkFailure,
     ProviderDown,
@@ -67,6 +68,7 @@ class TwilioClient:
         self._pace = pace or Pace()
         self._base = (base_url or credentials.base_url).rstrip("/")
         self.root = f"{self._base}/{API_VERSION}/Accounts/{credentials.account_sid}"
+        self._credentials = credentials
         self._auth = httpx.BasicAuth(*credentials.user_and_password)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(self._pace.limit, connect=_CONNECT_SECONDS),
@@ -77,6 +79,16 @@ class TwilioClient:
     async def get(self, path: str = "", query: Mapping[str, str] | None = None) -> dict[str, Any]:
         """The JSON at `path` under the account; the account itself without one."""
         return await self._insist("GET", path, repeatable=True, params=dict(query or {}))
+
+    async def takes_token(self) -> bool:
+        """Whether the auth token is the account's: it signs webhooks, whoever sends requests."""
+        sid, token = self._credentials.account_sid, self._credentials.auth_token
+        auth = httpx.BasicAuth(sid, token.get_secret_value())
+        try:
+            await self._insist("GET", "", repeatable=True, auth=auth)
+        except BadKey:
+            return False
+        return True
 
     async def post(self, path: str, form: Form, *, repeatable: bool = False) -> dict[str, Any]:
         """Send a form. Only one that does the same done twice may be called `repeatable`.
@@ -131,7 +143,7 @@ class TwilioClient:
 
     async def _send(self, method: str, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
         url = f"{self.root}{'/' if path else ''}{path}.json"
-        answer = await ask(NAME, self._http, method, url, auth=self._auth, **request)
+        answer = await ask(NAME, self._http, method, url, **{"auth": self._auth, **request})
         if answer.is_success:
             return content_of(NAME, answer)
         raise _refusal(answer.status_code, answer.content, answer.headers)

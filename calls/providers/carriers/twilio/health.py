@@ -15,6 +15,14 @@ def account_problems(account: Mapping[str, Any]) -> tuple[str, ...]:
     return () if status == "active" else (f"the account is {status}",)
 
 
+def wrong_token(account_sid: str) -> str:
+    """The API key is right, but not the token by which webhooks are known."""
+    return (
+        f"the auth token is not that of {account_sid}: its webhooks will be refused; copy the "
+        "primary one from the console"
+    )
+
+
 def number_problems(numbers: Sequence[Mapping[str, Any]], signals_url: str) -> tuple[str, ...]:
     """What is wrong with its numbers; `signals_url` is where they ought to call, if known."""
     if not numbers:
