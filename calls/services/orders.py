@@ -25,6 +25,8 @@ DECIDED_BY = timedelta(minutes=4)
 ONE_SENDING = timedelta(seconds=15)
 PENDING_AFTER = timedelta(seconds=3)
 MOST_ATTEMPTS = 5
+# A line that nobody hangs up costs money by the minute: a carrier that is away is asked for longer.
+HANG_UP_WITHIN = timedelta(hours=1)
 # An order to call somebody is only good for so long.
 PLACE_WITHIN = timedelta(seconds=60)
 # Done twice, these would ring or press somebody's telephone twice, by the time nobody expects it.
@@ -131,9 +133,11 @@ def command_failed(
 def command_unanswered(*, command_id: int, error: str) -> None:
     """It was sent and nobody knows whether it was done: again, unless twice would be worse."""
     command: Command = Command.objects.select_related("leg__call").get(pk=command_id)
-    if _given_up(command, error, timezone.now()):
+    now = timezone.now()
+    if _given_up(command, error, now):
         return
-    if command.attempts >= MOST_ATTEMPTS:
+    lasts = command.kind == Command.Kind.HANG_UP and command.created_at > now - HANG_UP_WITHIN
+    if command.attempts >= MOST_ATTEMPTS and not lasts:
         command_failed(command_id=command_id, error=error)
     else:
         _settle(command_id, Command.State.PENDING, error)

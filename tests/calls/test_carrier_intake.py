@@ -259,7 +259,7 @@ def test_order_without_an_answer_is_sent_again_unless_it_would_ring_twice(leg, k
 
 
 def test_order_that_is_never_answered_fails_in_the_end(leg):
-    order = command_give(leg=leg, kind=Command.Kind.HANG_UP, reason="r")
+    order = command_give(leg=leg, kind=Command.Kind.SAY, reason="r")
     for _ in range(5):
         assert command_claim(command_id=order.pk) is not None
         command_unanswered(command_id=order.pk, error="timeout")

@@ -8,7 +8,14 @@ import pytest
 from django.utils import timezone
 
 from calls.models import Call, Command, Leg
+from calls.services.commands import command_give
 from calls.services.lines import ASKED_BY, NO_WORD_AFTER, SILENT_AFTER, lines_sweep
+from calls.services.orders import (
+    HANG_UP_WITHIN,
+    MOST_ATTEMPTS,
+    command_claim,
+    command_unanswered,
+)
 from tenants.db import tenant_transaction
 from tests.rows import make_row
 
@@ -88,6 +95,19 @@ def test_caller_of_a_server_that_is_gone_hears_an_apology_before_the_leg_is_hung
     assert orders() == ["say_and_hang_up"]
     assert swept(ASKED_BY + SILENT_AFTER + 2 * A_SECOND) == 1
     assert orders() == ["say_and_hang_up", "hang_up"]
+
+
+def test_carrier_that_is_away_is_asked_to_hang_up_until_it_is_back(call):
+    row = call(**ended("agent_hung_up"))
+    order = command_give(leg=row.legs.get(), kind=Command.Kind.HANG_UP, reason="silent line")
+    for _ in range(3 * MOST_ATTEMPTS):
+        assert command_claim(command_id=order.pk)
+        command_unanswered(command_id=order.pk, error="503")
+    Command.objects.update(created_at=timezone.now() - HANG_UP_WITHIN)
+    assert command_claim(command_id=order.pk)
+    command_unanswered(command_id=order.pk, error="503")
+    order.refresh_from_db()
+    assert (order.state, order.attempts) == ("failed", 3 * MOST_ATTEMPTS + 1)
 
 
 def test_caller_who_talks_to_a_person_is_left_alone(call):
