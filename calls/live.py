@@ -87,14 +87,18 @@ class LiveCalls:
 
     @contextmanager
     def on_the_line(self, public_id: uuid.UUID, call: Endable) -> Iterator[None]:
-        """Count a call as live for as long as the block lasts."""
+        """Count a call as live for as long as the block lasts.
+
+        A call whose next stream has begun before this one is put away is that one's from then on.
+        """
         self._calls[public_id] = call
         if self.draining:  # it was admitted just before
             call.end(EndReason.DRAINED)
         try:
             yield
         finally:
-            del self._calls[public_id]
+            if self._calls.get(public_id) is call:
+                del self._calls[public_id]
             if not self._calls and self._quiet is not None and not self._quiet.done():
                 self._quiet.set_result(None)
 

@@ -199,7 +199,9 @@ def _goes_on(call: Call, *, relay_failed: bool = False) -> LetGo:
         return _comes_back(call, None if relay_failed else relay_of(call))
     if call.transfer_to:
         return _is_transferred(call)
-    return _let_go(call, line=spoken.CUT_OFF if call.end_reason in CUT_OFF else None)
+    still_there = relay_failed and call.end_reason == EndReason.CALLER_HUNG_UP  # as it had seemed
+    cut_off = still_there or call.end_reason in CUT_OFF
+    return _let_go(call, line=spoken.CUT_OFF if cut_off else None)
 
 
 def _comes_back(call: Call, relay: Relay | None) -> LetGo:

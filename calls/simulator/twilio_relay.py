@@ -56,6 +56,7 @@ class RelayLine:
         self.heard: list[str] = []
         self.handoff = ""
         self.broke = False  # the socket did, without `end`
+        self.error = SOCKET_ENDED  # why, if it was not that
         self.ended = asyncio.Event()
         self._words: deque[tuple[str, bool]] = deque()  # and whether they may be interrupted
         self._answer_so_far: list[str] = []
@@ -88,7 +89,7 @@ class RelayLine:
         if self.handoff:
             return {**told, "SessionStatus": "ended", "HandoffData": self.handoff}
         if self.broke:
-            error = {"ErrorCode": SOCKET_ENDED, "ErrorMessage": "Websocket ended"}
+            error = {"ErrorCode": self.error, "ErrorMessage": "The session broke"}
             return {**told, "SessionStatus": "failed", **error}
         return told
 

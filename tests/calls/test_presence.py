@@ -7,6 +7,7 @@ import signal
 import uuid
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import pytest
@@ -367,3 +368,14 @@ async def test_a_worker_asks_the_board_whether_anybody_takes_calls(board):
     await board.publish(free.status())
     assert await anybody_accepts(_sharing(board))
     assert await anybody_accepts(Unplugged())
+
+
+def test_call_whose_next_stream_has_begun_stays_on_the_line_until_that_is_over():
+    calls, call = LiveCalls(), uuid.uuid4()
+    first, second = (calls.on_the_line(call, Mock()) for _ in range(2))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert call in calls
+    second.__exit__(None, None, None)
+    assert call not in calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.brain.events import HandOff, HangUp, TextDelta, Transfer
-from calls import dispatch, reception, setup
+from calls import dispatch, reception, setup, spoken
 from calls.links import RELAY_PATH, socket_url
 from calls.models import Call, CallEvent, Command, Leg, Number, Recording, Utterance
 from calls.providers.carriers.errors import NOT_ALLOWED
@@ -224,6 +224,22 @@ async def test_lost_socket_is_brought_back_until_that_was_too_often(line, mind):
     await line.over(leg)
     assert (await line.call(state="ended")).end_reason == "media_lost"
     assert "interrumpió" in leg.said[-1]
+
+
+@pytest.mark.parametrize("code", [1000, 1011])
+async def test_session_that_twilio_cannot_hold_goes_on_in_our_own_speech(line, code):
+    leg, relay = await dialled(line)
+    await asks(line, relay)
+    await until(lambda: line.rows(Utterance, text="Cien pesos."))
+    await relay.fail("64109", code)
+    await line.hears(leg)
+    await until(lambda: line.rows(Utterance, text__contains="se cortó"))
+    await line.cloud.hang_up(leg)
+    call = await line.call(state="ended", streams=2)
+    assert call.end_reason == "caller_hung_up"
+    for failed, line_said in ((True, spoken.CUT_OFF), (False, None)):  # had it ended before
+        over = await run_unscoped(reception.let_go, call.public_id, leg.sid, relay_failed=failed)
+        assert over.line == line_said
 
 
 async def test_relay_that_twilio_cannot_begin_gives_way_to_our_own_speech(line, caplog):

@@ -108,6 +108,11 @@ class RudeRelay(RelayLine):
     async def oversized(self, size: int = 1 << 18) -> None:
         await self.send(type="prompt", voicePrompt="x" * size, last=True)
 
+    async def fail(self, error: str, code: int) -> None:
+        """Twilio cannot hold the session any longer, and closes the socket."""
+        self.error = error
+        await self.socket.close(code)
+
     async def cut(self) -> None:
         """The connection is gone, without a word."""
         self.socket.transport.abort()
