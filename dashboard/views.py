@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 
 from agents.selectors import callable_versions
 from calls.models import Call
-from calls.selectors.calls import call_for, recent_calls
-from calls.selectors.notes import open_call_backs, open_messages
+from calls.selectors.calls import call_for, recent_calls, with_campaigns
+from calls.selectors.notes import called_back_for, open_call_backs, open_messages
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.texts import TEST_CALL
 from tenants.guards import member_required, operators_to_back_office
@@ -32,7 +32,7 @@ def home(request: TenantRequest) -> HttpResponse:
     context = {
         "tenant": request.tenant,
         "agents": [(version, notice_for(version)) for version in callable_versions()],
-        "calls": recent_calls()[:LATEST],
+        "calls": with_campaigns(recent_calls())[:LATEST],
         "taken_messages": open_messages()[:LATEST],
         "call_backs": open_call_backs()[:LATEST],
     }
@@ -43,7 +43,8 @@ def home(request: TenantRequest) -> HttpResponse:
 @member_required(Permission.CALLS_VIEW)
 def latest_calls(request: TenantRequest) -> HttpResponse:
     """The call log alone, as the first page fetches it every moment."""
-    return render(request, "dashboard/_latest_calls.html", {"calls": recent_calls()[:LATEST]})
+    context = {"calls": with_campaigns(recent_calls())[:LATEST]}
+    return render(request, "dashboard/_latest_calls.html", context)
 
 
 @require_safe
@@ -72,6 +73,7 @@ def call(request: TenantRequest, public_id: UUID) -> HttpResponse:
     role = request.membership.role if request.membership else ""
     context = {
         "call": found,
+        "called_back_for": called_back_for(found),
         "utterances": found.utterances.all(),
         "taken_messages": found.taken_messages.all(),
         "call_backs": found.call_backs.all(),

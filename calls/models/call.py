@@ -223,6 +223,18 @@ class Call(TenantModel):
             ),
         ]
 
+    @property
+    def other_party(self) -> str:
+        """The number of whom the agent talks with: the caller's, or of who was called."""
+        theirs = self.to_number if self.direction == Direction.OUTBOUND else self.from_number
+        return str(theirs)
+
+    @property
+    def own_number(self) -> str:
+        """Our number, that was called or shown."""
+        ours = self.from_number if self.direction == Direction.OUTBOUND else self.to_number
+        return str(ours)
+
     def taken_by(self) -> AgentVersion:
         """The version that has the call. Not for calls that were refused."""
         version: AgentVersion | None = self.version

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
-from calls.models import Call, CallBack, CallEvent, Recording, TakenMessage, Utterance
+from calls.models import (
+    Call,
+    CallBack,
+    CallEvent,
+    CampaignAttempt,
+    Recording,
+    TakenMessage,
+    Utterance,
+)
 
 
 def recent_calls() -> QuerySet[Call]:
@@ -17,9 +25,15 @@ def recent_calls() -> QuerySet[Call]:
     return calls
 
 
+def with_campaigns(calls: QuerySet[Call]) -> QuerySet[Call]:
+    """The calls, each with its `campaign`: the name of the one that it was placed for, or None."""
+    attempts = CampaignAttempt.objects.filter(call=OuterRef("pk"))
+    return calls.annotate(campaign=Subquery(attempts.values("contact__campaign__name")[:1]))
+
+
 def call_for(public_id: UUID | str) -> Call:
     """One call with all that was said and done in it. Raises Call.DoesNotExist."""
-    call: Call = call_details().get(public_id=public_id)
+    call: Call = with_campaigns(call_details()).get(public_id=public_id)
     return call
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from calls.models import CallBack, TakenMessage
+from calls.models import Call, CallBack, Direction, TakenMessage
 
 
 def taken_messages() -> QuerySet[TakenMessage]:
@@ -30,3 +30,13 @@ def open_messages() -> QuerySet[TakenMessage]:
 def open_call_backs() -> QuerySet[CallBack]:
     """Those still to be made, by agents or by people, the next due first."""
     return call_backs().filter(state__in=CallBack.OPEN).order_by("due_at", "id")
+
+
+def called_back_for(call: Call) -> Call | None:
+    """The call in which the person asked to be called back, if this is the call-back."""
+    if call.direction != Direction.OUTBOUND:
+        return None
+    found: CallBack | None = (
+        CallBack.objects.filter(placed=call).select_related("call", "call__agent").first()
+    )
+    return found.call if found is not None else None

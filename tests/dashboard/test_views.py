@@ -19,7 +19,15 @@ from django.utils import timezone, translation
 from agents.models import Agent, AgentVersion
 from agents.models.version import VersionState
 from agents.profiles import default_profile, parse_profile
-from calls.models import Call, Recording, Utterance
+from calls.models import (
+    Call,
+    CallBack,
+    Campaign,
+    CampaignAttempt,
+    CampaignContact,
+    Recording,
+    Utterance,
+)
 from calls.providers.provider import Credentials
 from dashboard.hearing import hearing_of, notice_for
 from dashboard.templatetags.calls_text import outcome
@@ -155,6 +163,41 @@ def test_the_call_log_shows_a_call_that_never_began_with_its_reason(
     assert str(call.public_id) in log and "<td>busy</td>" in log
     assert f'data-from="{address}"' in client.get(reverse("dashboard:home")).content.decode()
     assert queries_of(client, address) <= 12
+
+
+def placed_for_a_campaign(**fields: object) -> Call:
+    """An outbound call to +525512345678 that the campaign "Spring" placed."""
+    call = make_call(
+        make_version(), direction="outbound", channel="telnyx", from_number="+12125550100",
+        to_number="+525512345678", **fields,
+    )  # fmt: skip
+    contact = make_row(CampaignContact, campaign=make_row(Campaign, name="Spring"))
+    make_row(CampaignAttempt, contact=contact, call=call)
+    return call
+
+
+def test_the_call_log_shows_who_was_called_and_for_which_campaign(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        placed_for_a_campaign()
+        make_call(make_version("Ada"), from_number="+525598765432", to_number="+12125550100")
+    log = login(staff).get(reverse("dashboard:latest_calls")).content.decode()
+    assert "+525512345678" in log and "Outbound" in log and "Spring" in log
+    assert "+525598765432" in log and "Inbound" in log
+    assert "+12125550100" not in log
+
+
+def test_a_calls_page_shows_both_numbers_the_campaign_and_whom_it_calls_back(
+    tenant: Tenant, staff: User, login: Login
+) -> None:
+    with tenant_transaction(tenant.pk):
+        call = placed_for_a_campaign()
+        before = make_call(make_version("Ada"))
+        make_row(CallBack, call=before, placed=call, state="calling")
+    page = page_of(login(staff), call)
+    assert re.search(r"Outbound.*\+525512345678.*\+12125550100.*Spring", page, re.DOTALL)
+    assert reverse("dashboard:call", args=[before.public_id]) in page
 
 
 def test_a_call_costs_the_same_with_two_turns_and_with_fifty(
