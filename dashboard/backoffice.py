@@ -19,18 +19,28 @@ GROUPS: tuple[tuple[Any, dict[str, str]], ...] = (
         {
             "calls.Call": "call",
             "calls.Recording": "graphic_eq",
-            "calls.Message": "sms",
-            "calls.JournalEntry": "menu_book",
             "calls.TakenMessage": "sticky_note_2",
             "calls.CallBack": "phone_callback",
-            "calls.Number": "dialpad",
-            "calls.RoutingRule": "alt_route",
-            "calls.OpeningHours": "schedule",
+            "calls.Message": "sms",
+            "calls.JournalEntry": "menu_book",
+        },
+    ),
+    (
+        _("Outbound calls"),
+        {
             "calls.Campaign": "campaign",
             "calls.CampaignContact": "contacts",
             "calls.DoNotCall": "do_not_disturb_on",
             "calls.OutboundSettings": "phone_forwarded",
+        },
+    ),
+    (
+        _("Telephony"),
+        {
             "calls.CarrierAccount": "cell_tower",
+            "calls.Number": "dialpad",
+            "calls.RoutingRule": "alt_route",
+            "calls.OpeningHours": "schedule",
             "calls.RefusedCall": "phone_disabled",
             "calls.CarrierEvent": "rss_feed",
             "calls.StrayEvent": "help_center",

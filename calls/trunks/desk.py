@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, ProgrammingError
 
 from calls.live import LiveCalls, live
 from calls.services.trunks import TrunkAccount, trunk_accounts
@@ -58,6 +58,8 @@ class Desk:
         while True:
             try:
                 wanted = set(await run_unscoped(trunk_accounts))
+            except ProgrammingError:  # a first start, whose migrations are under way
+                log.info("which accounts want a connection is not known: no tables yet")
             except (DatabaseError, InterfaceError):
                 log.exception("which accounts want a connection is not known")
             else:
