@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html_join
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -44,9 +45,26 @@ _LABELS = {
     "client_id": gettext_lazy("Client id"),
     "client_secret": gettext_lazy("Client secret"),
     "connection_id": gettext_lazy("Connection id"),
+    "edge": gettext_lazy("Edge"),
     "messaging_profile_id": gettext_lazy("Messaging profile"),
     "overflow": gettext_lazy("Overflow extension"),
     "public_key": gettext_lazy("Public key"),
+    "region": gettext_lazy("Region"),
+}
+_HELP = {
+    "api_key_secret": gettext_lazy("Only together with the API key's SID"),
+    "api_key_sid": gettext_lazy("Empty: commands are sent with the auth token"),
+    "base_url": gettext_lazy(
+        "The telephone system's own, with its port: https://company.3cx.eu:5001"
+    ),
+    "client_id": gettext_lazy("Of the API client in 3CX; people dial it as an extension"),
+    "client_secret": gettext_lazy("The API key that 3CX shows once"),
+    "connection_id": gettext_lazy("The number of the Voice API application, such as 1234567890"),
+    "edge": gettext_lazy("Only with a region, such as dublin"),
+    "messaging_profile_id": gettext_lazy("Only for WhatsApp from a number without SMS"),
+    "overflow": gettext_lazy("Takes the calls that no agent may take. Empty: they are dropped"),
+    "public_key": gettext_lazy("The account's, under Keys & Credentials; not the API key"),
+    "region": gettext_lazy("Empty: US1. Another, such as ie1, has an auth token of its own"),
 }
 
 if TYPE_CHECKING:
@@ -116,8 +134,9 @@ def _form_for(name: str) -> type[AccountForm]:
     for key, field in entry.credentials.model_fields.items():
         widget = UnfoldAdminPasswordWidget() if key in secrets else UnfoldAdminTextInputWidget()
         fields[_PREFIX + key] = forms.CharField(
-            label=_LABELS.get(key, key.replace("_", " ")),
+            label=capfirst(_LABELS.get(key, key.replace("_", " "))),
             required=field.is_required(),
+            help_text=_HELP.get(key, ""),
             widget=widget,
         )
     return type("AccountForm", (AccountForm,), fields)
@@ -234,7 +253,9 @@ class CarrierAccountAdmin(TenantModelAdmin):
     @display(description=gettext_lazy("webhooks' address"))  # type: ignore[untyped-decorator]
     def webhooks(self, account: CarrierAccount) -> str:
         """What has to be entered at the carrier."""
-        return webhook_url(account.carrier, account.public_id)
+        address = webhook_url(account.carrier, account.public_id)
+        kinds = [f"{address}/{kind}" for kind in carrier(account.carrier).entered]
+        return format_html_join("\n", "{}<br>", ((line,) for line in kinds or [address]))
 
     @display(description=gettext_lazy("extensions"))  # type: ignore[untyped-decorator]
     def extensions(self, account: CarrierAccount) -> str:

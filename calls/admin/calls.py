@@ -9,7 +9,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
@@ -20,6 +22,31 @@ from calls.admin.read_only import ReadOnly
 from calls.end_reasons import end_reason_label
 from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
+
+# A call's page, from what people ask for first.
+SECTIONS: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (
+        None,
+        (
+            "state", "reason_label", "direction", "from_number", "to_number", "channel", "agent",
+            "version", "language", "summary",
+        ),
+    ),
+    (
+        _("Course"),
+        (
+            "started_at", "answered_at", "ended_at", "number", "routing", "greeting", "context",
+            "transfer_to", "recording_consent", "user", "outline",
+        ),
+    ),
+    (
+        _("Figures"),
+        (
+            "duration_ms", "response_ms", "interruptions", "caller_talk_ms", "agent_talk_ms",
+            "talk_ms", "silence_ms", "longest_silence_ms",
+        ),
+    ),
+)  # fmt: skip
 
 
 class UtteranceInline(ReadOnly, TabularInline):  # type: ignore[misc]
@@ -84,8 +111,8 @@ class CallAdmin(ReadOnly, PlacesCalls, TenantModelAdmin):
     """Every call of the selected tenant, live ones first among them by a filter."""
 
     list_display = (
-        "started_at", "state_label", "agent", "channel", "from_number", "to_number", "seconds",
-        "response_ms", "reason_label",
+        "started", "state_label", "agent", "channel", "direction", "other_number", "seconds",
+        "reason_label",
     )  # fmt: skip
     list_filter = (
         LiveFilter, "state", "channel", "direction", ("end_reason", EndReasonFilter),
@@ -105,10 +132,27 @@ class CallAdmin(ReadOnly, PlacesCalls, TenantModelAdmin):
         """Coloured by how alive it is."""
         return call.state, call.get_state_display()
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """All, with the end in words."""
-        names = super().get_fields(request, obj)
-        return ["reason_label" if name == "end_reason" else name for name in names]
+    @display(description=_("started at"), ordering="started_at")  # type: ignore[untyped-decorator]
+    def started(self, call: Call) -> str:
+        """Short, so that the row has room for how the call ended."""
+        at = date_format(localtime(call.started_at), "SHORT_DATETIME_FORMAT")
+        return format_html('<span class="whitespace-nowrap">{}</span>', at)
+
+    @display(description=_("number"))  # type: ignore[untyped-decorator]
+    def other_number(self, call: Call) -> str:
+        """Whom the agent talks with."""
+        return call.other_party
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What people ask for first; a field that no section names is among the technical ones."""
+        named = {name for _title, names in SECTIONS for name in names} | {"end_reason"}
+        rest = [name for name in self.get_fields(request, obj) if name not in named]
+        sections = [*SECTIONS, (_("Technical"), tuple(rest))]
+        return [(title, {"fields": names}) for title, names in sections]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """The end in words is no field of the model."""
+        return (*super().get_readonly_fields(request, obj), "reason_label")
 
     @display(description=_("end reason"), ordering="end_reason")  # type: ignore[untyped-decorator]
     def reason_label(self, call: Call) -> str:

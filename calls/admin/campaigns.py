@@ -52,7 +52,7 @@ class CampaignAdmin(TenantModelAdmin):
     search_fields = ("name",)
     fields = (
         "name", "agent", "number", ("calls_per_minute", "max_at_once"),
-        ("breaker_sample", "breaker_share"),
+        ("breaker_share", "breaker_sample"),
     )  # fmt: skip
     inlines = (RetryInline,)
     actions_detail = ("watch", "fill", "start", "stop")
@@ -114,6 +114,8 @@ class CampaignAdmin(TenantModelAdmin):
             **self._context(request, campaign, _("Watch")),
             "campaign": campaign,
             "funnel": found,
+            "may_stop": campaign.state == Campaign.State.RUNNING
+            and self.has_change_permission(request, campaign),
             "outcomes": [(Outcome(name).label, count) for name, count in found.outcomes.items()],
         }
         page = TemplateResponse(request, "admin/calls/campaign.html", context)

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -80,6 +82,15 @@ class OutboundSettingsAdmin(TenantModelAdmin):
     list_display = ("window_opens", "window_closes", "max_at_once")
     list_display_links = list_display
     fields = ("window_opens", "window_closes", "max_at_once", "dials_call_backs")
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """Straight to the one row, or to the form that shows what holds without one."""
+        row = self.get_queryset(request).first()
+        if row is not None:
+            return redirect("admin:calls_outboundsettings_change", row.pk)
+        if request.tenant is not None and self.has_add_permission(request):  # type: ignore[attr-defined]
+            return redirect("admin:calls_outboundsettings_add")
+        return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Only where there is none yet."""

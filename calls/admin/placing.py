@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -66,7 +66,7 @@ class PlacesCalls(ModelAdmin):  # type: ignore[misc]
             "title": _("Place a call"),
             "opts": self.opts,
             "form": form,
-            "button": _("Call"),
+            "button": pgettext("verb", "Call"),
             "back": listed,
         }
         return TemplateResponse(request, "admin/calls/form.html", context)

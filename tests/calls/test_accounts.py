@@ -77,6 +77,17 @@ def test_keys_are_sealed_and_never_shown_again(office, tenant):
     )
 
 
+def test_every_address_that_has_to_be_entered_at_the_carrier_is_shown(office, tenant):
+    form = {"carrier": "twilio", "is_active": "on", "key_account_sid": f"AC{'a1' * 16}",
+            "key_auth_token": "b2" * 16}  # fmt: skip
+    assert office.post(reverse(ADD) + "?carrier=twilio", form).status_code == 302
+    (account,) = stored(tenant)
+    page = office.get(reverse("admin:calls_carrieraccount_change", args=[account.pk]))
+    base = f"/api/v1/twilio/accounts/{account.public_id}"
+    for kind in ("incoming-call", "call-status", "message"):
+        assert f"{base}/{kind}<br>" in page.content.decode()
+
+
 def test_secret_that_is_left_empty_stays_and_a_new_one_takes_its_place(office, tenant):
     office.post(reverse(ADD) + "?carrier=telnyx", form_of())
     (account,) = stored(tenant)

@@ -364,6 +364,10 @@ def test_back_office_shows_a_call_with_its_words_and_audits_that(back_office, de
     page = back_office.get(reverse("admin:calls_call_change", args=[call.pk]))
     assert page.status_code == 200
     assert "¿Hay tours?" in page.content.decode()
+    shown = [name for _, part in page.context["adminform"].fieldsets for name in part["fields"]]
+    assert sorted(shown) == sorted(set(shown))
+    editable = {field.name for field in Call._meta.fields if field.editable}
+    assert editable - set(shown) == {"id", "end_reason"}
     with tenant_transaction(desk.tenant.id):
         assert AuditEntry.objects.filter(action="call.viewed", is_operator=True).count() == 1
 

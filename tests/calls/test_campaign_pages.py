@@ -207,8 +207,10 @@ def test_the_back_office_makes_fills_starts_watches_and_stops_a_campaign(office,
     watched = office.get(button(campaign, "watch"))
     assert watched["Refresh"] == "5"
     assert '<td id="waiting">2</td>' in watched.content.decode()
+    assert button(campaign, "stop") in watched.content.decode()
     assert office.post(button(campaign, "stop")).status_code == 302
     assert state(campaign) == "stopped"
+    assert button(campaign, "stop") not in office.get(button(campaign, "watch")).content.decode()
     assert office.get(reverse("admin:calls_campaigncontact_changelist")).status_code == 200
 
 

@@ -28,6 +28,7 @@ from tests.calls.asking import at as at
 from tests.calls.asking import line as line
 from tests.calls.asking import sent as sent
 from tests.calls.telnyx_line import POST
+from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db
 
@@ -352,3 +353,16 @@ def test_the_rules_are_one_row_whose_window_has_length(office, tenant):
     rules |= {"window_opens": "10:00", "window_closes": "18:00"}
     assert office.post(address, rules).status_code == 302
     assert office.get(address).status_code == 403
+
+
+def test_the_menus_link_leads_to_the_rules_themselves(office, tenant):
+    listed = reverse("admin:calls_outboundsettings_changelist")
+    empty = office.get(listed, follow=True)
+    assert empty.redirect_chain == [(reverse("admin:calls_outboundsettings_add"), 302)]
+    assert 'value="09:00' in empty.content.decode()
+    with tenant_transaction(tenant.pk):
+        row = make_row(OutboundSettings)
+    page = office.get(listed, follow=True)
+    assert page.redirect_chain == [
+        (reverse("admin:calls_outboundsettings_change", args=[row.pk]), 302)
+    ]

@@ -88,7 +88,8 @@ class Carrier:
     or has not. For `remembers_commands` from its first sending, a command that is sent again
     under the same id is done once. Calls beyond `calls_per_second` of an account wait there,
     unless more was agreed. Where there is a `simulated` one, the installation itself has an
-    account, too.
+    account, too. Of one that tells each kind at an address of its own, people have to enter
+    those of the kinds in `entered`.
     """
 
     name: str
@@ -110,4 +111,5 @@ class Carrier:
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
     repeats: frozenset[MessageKind] = frozenset()
+    entered: tuple[str, ...] = ()
     simulated: Simulated | None = None

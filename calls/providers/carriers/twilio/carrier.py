@@ -55,5 +55,6 @@ CARRIER = Carrier(
     asks_who_answers=True,
     asks_what_next=True,
     calls_per_second=1,  # twilio.md, 11
+    entered=(events.Kind.INCOMING_CALL, events.Kind.CALL_STATUS, events.Kind.MESSAGE),
     tells_of_answers=False,  # of incoming calls only if the number is set up so
 )
