@@ -13,11 +13,11 @@ from django.db.models import ObjectDoesNotExist
 from django.http.request import validate_host
 
 from agents.models import Agent
+from calls.carrier_auth import installation_account
 from calls.models import Call, Leg
 from calls.presence import presence
+from calls.providers.carriers.door import Start
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
-from calls.providers.carriers.twilio.media import StreamStart
-from calls.providers.carriers.twilio.relay import RelayStart
 from calls.relaying import relay_of, relay_of_id
 from calls.routing import NoPublishedAgent
 from calls.services.carrier_recordings import recording_order
@@ -56,66 +56,54 @@ class TooManyPages(Denied):
     name = "too_many_calls"
 
 
-async def admit_twilio(start: StreamStart) -> Call:
-    """The call that a Twilio stream of its leg's own account belongs to. Raises Denied."""
-    return await admit_stream(start.parameters, start.call_sid, account=start.account_sid)
+async def admit_relay(start: Start) -> tuple[Call, str]:
+    """The call that a carrier's text socket belongs to, and the dialect it begins in.
 
-
-async def admit_relay(start: RelayStart) -> tuple[Call, str]:
-    """The call that a text socket of Twilio's belongs to, and the dialect it begins in.
-
-    Only calls whose agent wants Twilio to hear and speak are held in text. Raises Denied.
+    Only calls whose agent wants the carrier to hear and speak are held in text. Raises Denied.
     """
-    call = await admit_stream(
-        start.parameters, start.call_sid, account=start.account_sid, in_text=True
-    )
+    call = await admit_stream(start, in_text=True)
     relay = await run_in_tenant(call.tenant_id, relay_of, call)
     return call, relay.language if relay is not None else ""
 
 
-async def admit_stream(
-    parameters: Mapping[str, str],
-    carrier_id: str,
-    *,
-    account: str | None = None,
-    in_text: bool = False,
-) -> Call:
+async def admit_stream(start: Start, *, in_text: bool = False) -> Call:
     """The call that a carrier's stream belongs to, answered as of now. Raises Denied.
 
     The token among its parameters opens one stream; it has to be that of the carrier's leg, and
-    of that one's `account` where the carrier names it.
+    of that one's account where the carrier names it.
     """
     try:
-        claim = read_stream_token(parameters.get(TOKEN_PARAMETER, ""))
+        claim = read_stream_token(start.parameters.get(TOKEN_PARAMETER, ""))
         tenant_id = await run_unscoped(tenant_by_key, Call, claim.call)
         if tenant_id is None:
             raise StreamRefused(f"there is no call {claim.call}")
-        return await run_in_tenant(tenant_id, _connect, claim, carrier_id, account, in_text)
+        return await run_in_tenant(tenant_id, _connect, claim, start, in_text)
     except (BadToken, StreamRefused) as error:
         raise Denied(NOT_ALLOWED, str(error)) from None
 
 
-def _connect(
-    claim: StreamClaim, carrier_id: str, account: str | None, in_text: bool = False
-) -> Call:
+def _connect(claim: StreamClaim, start: Start, in_text: bool) -> Call:
     if in_text and relay_of_id(claim.call) is None:
         raise StreamRefused(f"call {claim.call} is held in sound")
-    if account is not None and (expected := _account_of(claim.call)) not in {"", account}:
-        raise StreamRefused(f"the stream is of account {account!r}, the call of {expected!r}")
+    told = start.account
+    if told is not None and (expected := _account_of(claim.call)) not in {"", told}:
+        raise StreamRefused(f"the stream is of account {told!r}, the call of {expected!r}")
     call = call_connect(
-        public_id=claim.call, carrier_id=carrier_id, after=claim.after, server=presence.process
+        public_id=claim.call, carrier_id=start.leg, after=claim.after, server=presence.process
     )
     recording_order(call=call)
     return call
 
 
 def _account_of(call_id: uuid.UUID) -> str:
-    """Twilio's name for the account of the customer's leg; empty for the simulated one's."""
-    leg = Leg.objects.select_related("account").filter(
+    """The carrier's name for the account of the customer's leg; empty for a simulated one."""
+    legs = Leg.objects.select_related("account").filter(
         call__public_id=call_id, role=Leg.Role.CUSTOMER
     )
-    account = next((row.account for row in leg if row.account is not None), None)
-    return str(account.external_id if account is not None else settings.TWILIO_ACCOUNT_SID)
+    leg = legs.first()
+    if leg is None:
+        return ""
+    return str(leg.account.external_id) if leg.account else installation_account(leg.carrier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,14 @@ def installation_keys(name: str) -> Mapping[str, str]:
     return {**simulated.keys(settings.SECRET_KEY), **_configured(name)}
 
 
+def installation_account(name: str) -> str:
+    """The carrier's own name for the installation's account; empty for the simulated one."""
+    if not _configured(name):
+        return ""
+    entry = carrier(name)
+    return entry.external_id(entry.credentials.model_validate(dict(installation_keys(name))))
+
+
 def api_url(name: str, *, installation: bool) -> str:
     """Where the carrier's API is; empty: where its own adapter knows it.
 

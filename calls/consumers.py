@@ -1,4 +1,4 @@
-"""The media sockets: one consumer per protocol, each a thin adapter from socket to session.
+"""The media sockets: one consumer per kind of line, each a thin adapter from socket to session.
 
 They are Channels consumers that take their frames off the socket themselves. A stock consumer
 hops into the one process-wide thread for every message and joins a channel layer; here a frame
@@ -25,15 +25,10 @@ from calls.lobby import NoRoom, Seat
 from calls.models import Call
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia, PageStart
+from calls.providers.carriers.door import Door, Start
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, MediaFault, StreamGone
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
-from calls.providers.carriers.stream import CallMedia
-from calls.providers.carriers.telnyx import media as telnyx
-from calls.providers.carriers.telnyx.media import TelnyxMedia
-from calls.providers.carriers.twilio import media as twilio
-from calls.providers.carriers.twilio import relay
-from calls.providers.carriers.twilio.media import StreamStart, TwilioMedia
-from calls.providers.carriers.twilio.relay import TwilioRelay
+from calls.providers.carriers.stream import CallMedia, CallText
 from calls.providers.carriers.webrtc.media import WebRtcMedia
 from calls.providers.carriers.webrtc.opening import Opening
 from calls.relayed import RelayedCall
@@ -45,8 +40,7 @@ log = logging.getLogger(__name__)
 
 GONE = 1000  # the close code of a call that was cancelled from outside
 
-AdmitStream = Callable[[StreamStart], Awaitable[AdmittedCall[CallMedia]]]
-AdmitTelnyx = Callable[[telnyx.StreamStart], Awaitable[AdmittedCall[CallMedia]]]
+AdmitStream = Callable[[Start], Awaitable[AdmittedCall[CallMedia]]]
 
 
 class MediaConsumer(AsyncConsumer):
@@ -85,17 +79,19 @@ class MediaConsumer(AsyncConsumer):
         raise NotImplementedError
 
 
-async def admit_stored(start: StreamStart) -> AdmittedCall[CallMedia]:
-    """The stored call that a Twilio stream belongs to. Raises Denied."""
-    return StoredCall(await admission.admit_twilio(start))
+async def admit_stored(start: Start) -> AdmittedCall[CallMedia]:
+    """The stored call that a carrier's stream belongs to. Raises Denied."""
+    return StoredCall(await admission.admit_stream(start))
 
 
-class TwilioMediaConsumer(MediaConsumer):
-    """Twilio's Media Streams. `admit` says whose stream it is (a bench brings its own)."""
+class StreamConsumer(MediaConsumer):
+    """A carrier's media streams. `admit` says whose one is (a bench brings its own)."""
 
-    def __init__(self, *, admit: AdmitStream = admit_stored, **kwargs: Any) -> None:
+    def __init__(
+        self, *, door: Door[CallMedia], admit: AdmitStream = admit_stored, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.admit = admit
+        self.door, self.admit = door, admit
 
     async def serve(
         self,
@@ -106,19 +102,19 @@ class TwilioMediaConsumer(MediaConsumer):
     ) -> None:
         """Wait for the start, which carries the token; then talk."""
         async with seat.idle():
-            start = await twilio.read_start(receive, self.limits)
+            start = await self.door.read_start(receive, self.limits)
         call = await self.admit(start)
         seat.leave()
-        media = TwilioMedia(receive, send, start.stream_sid, self.limits)
-        try:
-            start.check_format()
-        except MediaFault as fault:
-            media.fault = fault  # it ends the call before anything is built
+        media = self.door.enter(receive, send, start, self.limits, call.press)
         await conduct(call, media, self.live)
 
 
-class TwilioRelayConsumer(MediaConsumer):
-    """Twilio's ConversationRelay: it hears and speaks, and text comes over the socket."""
+class TextConsumer(MediaConsumer):
+    """Calls whose carrier hears and speaks by itself: text comes over the socket."""
+
+    def __init__(self, *, door: Door[CallText], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.door = door
 
     async def serve(
         self,
@@ -127,42 +123,13 @@ class TwilioRelayConsumer(MediaConsumer):
         send: Send,
         seat: Seat,
     ) -> None:
-        """Wait for the setup, which carries the token; then talk."""
+        """Wait for the start, which carries the token; then talk."""
         async with seat.idle():
-            start = await relay.read_setup(receive, self.limits)
+            start = await self.door.read_start(receive, self.limits)
         call, dialect = await admission.admit_relay(start)
         seat.leave()
-        stream = TwilioRelay(receive, send, limits=self.limits)
-        await conduct(RelayedCall(call, dialect), stream, self.live)
-
-
-async def admit_telnyx(start: telnyx.StreamStart) -> AdmittedCall[CallMedia]:
-    """The stored call that a Telnyx stream belongs to. Raises Denied."""
-    return StoredCall(await admission.admit_stream(start.parameters, start.leg))
-
-
-class TelnyxMediaConsumer(MediaConsumer):
-    """Telnyx's media streaming. `admit` says whose stream it is (a bench brings its own)."""
-
-    def __init__(self, *, admit: AdmitTelnyx = admit_telnyx, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.admit = admit
-
-    async def serve(
-        self,
-        scope: Any,  # noqa: ARG002
-        receive: Receive,
-        send: Send,
-        seat: Seat,
-    ) -> None:
-        """Wait for the start, which carries the token and says what is spoken; then talk."""
-        async with seat.idle():
-            start = await telnyx.read_start(receive, self.limits)
-        start.check_format()  # before anybody has the call: Telnyx may be asked for another
-        call = await self.admit(start)
-        seat.leave()
-        media = TelnyxMedia(receive, send, start, self.limits, press=call.press)
-        await conduct(call, media, self.live)
+        line = self.door.enter(receive, send, start, self.limits, None)
+        await conduct(RelayedCall(call, dialect), line, self.live)
 
 
 class BrowserMediaConsumer(MediaConsumer):

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from calls.conduct import AdmittedCall, conduct
-from calls.consumers import MediaConsumer, TelnyxMediaConsumer, TwilioMediaConsumer
+from calls.consumers import MediaConsumer, StreamConsumer
 from calls.live import LiveCalls
 from calls.lobby import Seat
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia
+from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.threecx.media import ThreeCxMedia
 from calls.providers.carriers.webrtc.ice import IceOptions
@@ -142,8 +143,8 @@ class BenchApplication:
         self.calls = LiveCalls(limit=most_calls)
         self.counts: Counter[str] = Counter()
         self._sockets: dict[str, MediaConsumer] = {
-            MEDIA_PATH: TwilioMediaConsumer(admit=self._admit_stream, calls=self.calls),
-            TELNYX_PATH: TelnyxMediaConsumer(admit=self._admit_stream, calls=self.calls),
+            MEDIA_PATH: self._streams("twilio"),
+            TELNYX_PATH: self._streams("telnyx"),
             PATH: PageConsumer(admit=self._admit, calls=self.calls),
         }
 
@@ -158,6 +159,11 @@ class BenchApplication:
             await _answer(send, {})
         elif kind == "http":
             await _answer(send, self.metrics() if path == METRICS_PATH else None)
+
+    def _streams(self, name: str) -> MediaConsumer:
+        door = carrier(name).media
+        assert door is not None  # noqa: S101 - both have one
+        return StreamConsumer(door=door, admit=self._admit_stream, calls=self.calls)
 
     async def _admit_stream(self, _start: object) -> AdmittedCall[CallMedia]:
         return self._admit()

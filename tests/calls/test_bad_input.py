@@ -13,6 +13,7 @@ from django.utils import timezone
 from calls import conduct, consumers
 from calls.models import Call, CallEvent, Command
 from calls.providers.carriers.socket import Limits
+from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO
 from calls.services.lines import SILENT_AFTER, lines_sweep
 from calls.tokens import stream_token
 from config.asgi import application
@@ -192,7 +193,7 @@ async def test_simultaneous_sockets_for_a_token_make_one_call(desk, token_of, qu
 
 
 async def test_missing_start_closes_the_socket(desk, bystander):
-    route = consumers.TwilioMediaConsumer.as_asgi(limits=Limits(start_seconds=0.05))
+    route = consumers.StreamConsumer.as_asgi(door=TWILIO.media, limits=Limits(start_seconds=0.05))
     phone = Phone(route)
     phone.socket.put(connected())
     close = await phone.over()

@@ -16,6 +16,7 @@ from calls.live import LiveCalls
 from calls.lobby import Lobby, NoRoom, Seat
 from calls.models import Call
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
+from calls.providers.carriers.twilio.carrier import CARRIER
 from calls.tokens import widget_token
 from config.asgi import application
 from tenants.client_ip import socket_ip
@@ -167,7 +168,7 @@ async def gather_crowd(spread: bool) -> list[tuple[asyncio.Task[None], Socket]]:
 
 
 async def test_silent_sockets_are_closed_when_their_time_is_up(quiet):
-    route = consumers.TwilioMediaConsumer.as_asgi(limits=Limits(start_seconds=0.05))
+    route = consumers.StreamConsumer.as_asgi(door=CARRIER.media, limits=Limits(start_seconds=0.05))
     phones = [Phone(route) for _ in range(50)]
     assert {(await phone.over())["code"] for phone in phones} == {4408}
     assert len(quiet.lobby) == 0

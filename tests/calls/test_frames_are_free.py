@@ -20,6 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from calls import consumers, setup, writer
 from calls.models import Recording
 from calls.providers.carriers.socket import Limits
+from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO
 from calls.providers.carriers.twilio.media import TwilioMedia
 from calls.recordings import recordings_folder
 from calls.voice import recording
@@ -50,7 +51,9 @@ async def phone(desk, monkeypatch, settings, tmp_path, ring, quiet):
     monkeypatch.setattr(setup, "SileroDetector", SileroDetector)
     monkeypatch.setattr(writer, "HEARTBEAT_SECONDS", 3600.0)
     answer = ElementTree.fromstring((await ring(desk.number, SID)).content)  # noqa: S314 - ours
-    phone = Phone(consumers.TwilioMediaConsumer.as_asgi(limits=Limits(ahead_ms=2 * SOUND_MS)))
+    phone = Phone(
+        consumers.StreamConsumer.as_asgi(door=TWILIO.media, limits=Limits(ahead_ms=2 * SOUND_MS))
+    )
     phone.start(SID, answer.find("Connect/Stream/Parameter").get("value"))
     await phone.hears()
     await until(lambda: quiet.writer.backlog == 0)

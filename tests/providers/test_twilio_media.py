@@ -41,7 +41,7 @@ async def all_of(stream: TwilioMedia):
 async def test_start_tells_whose_stream_it_is():
     socket = Socket([connected(), start("CA9", "secret")])
     found = await read_start(socket.receive)
-    assert (found.stream_sid, found.call_sid, found.account_sid) == ("MZ1", "CA9", "AC1")
+    assert (found.stream_sid, found.leg, found.account) == ("MZ1", "CA9", "AC1")
     assert found.parameters == {"token": "secret"}
     found.check_format()
 
@@ -86,7 +86,7 @@ async def test_endless_chatter_before_the_start_is_refused():
 
 async def test_garbage_before_the_start_is_overlooked():
     socket = Socket(["{", b"\x00", "[]", '{"event":"start"}', connected(), start("CA7")])
-    assert (await read_start(socket.receive)).call_sid == "CA7"
+    assert (await read_start(socket.receive)).leg == "CA7"
 
 
 async def test_oversized_message_before_the_start_is_refused():

@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from calls.providers.carriers.bearer import TokenStore
+from calls.providers.carriers.door import Door
 from calls.providers.carriers.port import Capability, CarrierApi
 from calls.providers.carriers.signals import Event, MessageKind, Signal
 from calls.providers.carriers.steps import Step
+from calls.providers.carriers.stream import CallMedia, CallText
 from calls.providers.carriers.trunk import News, Trunk
 
 Voice = Callable[[str, str], AsyncGenerator[bytes, None]]
@@ -81,6 +83,9 @@ class Carrier:
     `told` puts a signal of it into the form in which events are stored. Messages of the kinds in
     `repeats` are sent once, however often they are asked for with one command id.
 
+    It brings a call's sound by `media`, or by `text` what it hears and is to say; one with a
+    `trunk` has its sound fetched.
+
     An incoming call of one that `asks_who_answers` is taken or refused in the answer to its own
     request, and one that `asks_what_next` asks again whenever a stream or a hand-over is over; the
     others get commands. Without `tells_of_answers` a leg may have been answered and nobody told
@@ -108,6 +113,8 @@ class Carrier:
     decides_hand_overs: bool = False
     remembers_commands: timedelta = timedelta(0)
     calls_per_second: int | None = None
+    media: Door[CallMedia] | None = None
+    text: Door[CallText] | None = None
     trunk: Callable[[Any, Site, News], Trunk] | None = None
     told: Callable[[Signal], Event] | None = None
     repeats: frozenset[MessageKind] = frozenset()

@@ -51,7 +51,7 @@ async def told(*messages: object, **limits: int) -> tuple[list[object], TwilioRe
 
 async def test_setup_tells_whose_conversation_it_is():
     found = await read_setup(Socket([SETUP]).receive)
-    assert (found.session_id, found.call_sid, found.account_sid) == ("VX1", "CA1", "AC1")
+    assert (found.session_id, found.leg, found.account) == ("VX1", "CA1", "AC1")
     assert (found.from_number, found.to_number, found.incoming) == ("+52", "+1", True)
     assert found.parameters == {"token": "secret"}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Simulated, Site, Webhook
+from calls.providers.carriers.door import Door
 from calls.providers.carriers.port import Capability
 from calls.providers.carriers.signals import Event, MessageKind
-from calls.providers.carriers.telnyx import simulated, webhooks
+from calls.providers.carriers.telnyx import media, simulated, webhooks
 from calls.providers.carriers.telnyx.api import TelnyxApi
 from calls.providers.carriers.telnyx.client import BASE_URL
 from calls.providers.carriers.telnyx.credentials import TelnyxCredentials
@@ -54,6 +55,7 @@ CARRIER = Carrier(
     event=_event,
     signals=webhooks.signals,
     steps=webhooks.steps,
+    media=Door(media.read_fit_start, media.enter),
     simulated=Simulated(simulated.API_URL, simulated.keys),
     repeats=frozenset({MessageKind.WHATSAPP}),  # the only one whose request takes a key
     remembers_commands=timedelta(seconds=60),  # telnyx.md, 3

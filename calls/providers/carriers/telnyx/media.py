@@ -9,13 +9,14 @@ from __future__ import annotations
 import binascii
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.door import Press
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.socket import (
@@ -40,8 +41,6 @@ FRAME_MS, LONGEST_MS = 20, 30_000  # what one media message towards Telnyx may h
 _MEDIA_HEAD, _MEDIA_TAIL = '{"event":"media","media":{"payload":"', '"}}'
 _CLEAR = '{"event":"clear"}'
 
-Press = Callable[[str], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True)
 class StreamStart:
@@ -59,6 +58,7 @@ class StreamStart:
     sample_rate: str
     channels: str
     outgoing: str = DEFAULT_CODEC
+    account: None = None
 
     def check_format(self) -> None:
         """Raise MediaFault unless it is one channel in a coding that is spoken here."""
@@ -79,6 +79,16 @@ async def read_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> Strea
     Raises MediaFault (no start in time, media before it, garbage) and StreamGone.
     """
     return await until_start(receive, limits, _start_in)
+
+
+async def read_fit_start(receive: Receive, limits: Limits = DEFAULT_LIMITS) -> StreamStart:
+    """Read the start of a stream that can be talked on.
+
+    Another one is refused before anybody has the call: Telnyx may be asked for another coding.
+    """
+    start = await read_start(receive, limits)
+    start.check_format()
+    return start
 
 
 def _start_in(message: dict[str, Any]) -> StreamStart | None:
@@ -243,6 +253,13 @@ class TelnyxMedia(SocketStream):
             coded = self._encoder.encode(pcm[at : at + longest])
             payload = binascii.b2a_base64(coded, newline=False).decode("ascii")
             await self.send_text(f"{_MEDIA_HEAD}{payload}{_MEDIA_TAIL}")
+
+
+def enter(
+    receive: Receive, send: Send, start: StreamStart, limits: Limits, press: Press | None
+) -> TelnyxMedia:
+    """The stream."""
+    return TelnyxMedia(receive, send, start, limits, press=press)
 
 
 def _part(message: dict[str, Any], name: str) -> dict[str, Any]:

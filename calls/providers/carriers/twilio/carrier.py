@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Simulated, Site, Webhook
+from calls.providers.carriers.door import Door
 from calls.providers.carriers.signals import Event, MalformedEvent
-from calls.providers.carriers.twilio import events, signature, simulated, transfer
+from calls.providers.carriers.twilio import events, media, relay, signature, simulated, transfer
 from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 
@@ -51,6 +52,8 @@ CARRIER = Carrier(
     event=_event,
     signals=events.signals,
     steps=transfer.steps,
+    media=Door(media.read_start, media.enter),
+    text=Door(relay.read_setup, relay.enter),
     simulated=Simulated(simulated.API_URL, simulated.keys),
     asks_who_answers=True,
     asks_what_next=True,

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.door import Press
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.socket import (
@@ -36,8 +37,8 @@ class StreamStart:
     """The `start` message: whose stream this is, and what it claims to carry."""
 
     stream_sid: str
-    call_sid: str
-    account_sid: str
+    leg: str
+    account: str
     parameters: Mapping[str, str]
     encoding: str
     sample_rate: str
@@ -73,8 +74,8 @@ def _read_start(message: Mapping[str, Any], start: Mapping[str, Any]) -> StreamS
     kind = media_format if isinstance(media_format, dict) else {}
     return StreamStart(
         stream_sid=str(start.get("streamSid") or message.get("streamSid") or ""),
-        call_sid=str(start.get("callSid") or ""),
-        account_sid=str(start.get("accountSid") or ""),
+        leg=str(start.get("callSid") or ""),
+        account=str(start.get("accountSid") or ""),
         parameters=(
             {str(name): str(value) for name, value in parameters.items()}
             if isinstance(parameters, dict)
@@ -143,6 +144,18 @@ class TwilioMedia(SocketStream):
 
     async def _event(self, event: dict[str, Any]) -> None:
         await self.send_text(orjson.dumps({**event, "streamSid": self._sid}).decode())
+
+
+def enter(
+    receive: Receive, send: Send, start: StreamStart, limits: Limits, _press: Press | None
+) -> TwilioMedia:
+    """The stream; one in a format that is not spoken here ends the call before it begins."""
+    media = TwilioMedia(receive, send, start.stream_sid, limits)
+    try:
+        start.check_format()
+    except MediaFault as fault:
+        media.fault = fault
+    return media
 
 
 def _part(message: dict[str, Any], name: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from calls.providers.carriers.asgi import Receive, Send
+from calls.providers.carriers.door import Press
 from calls.providers.carriers.errors import Fault, MediaFault
 from calls.providers.carriers.positions import Positions
 from calls.providers.carriers.socket import (
@@ -43,8 +44,8 @@ class RelayStart:
     """The `setup` message: whose conversation this is."""
 
     session_id: str
-    call_sid: str
-    account_sid: str
+    leg: str
+    account: str
     from_number: str
     to_number: str
     incoming: bool
@@ -70,8 +71,8 @@ def _setup_in(message: dict[str, Any]) -> RelayStart | None:
     parameters = message.get("customParameters")
     return RelayStart(
         session_id=_text(message, "sessionId"),
-        call_sid=_text(message, "callSid"),
-        account_sid=_text(message, "accountSid"),
+        leg=_text(message, "callSid"),
+        account=_text(message, "accountSid"),
         from_number=_text(message, "from"),
         to_number=_text(message, "to"),
         incoming=_text(message, "direction") == "inbound",
@@ -182,3 +183,10 @@ def _ms(value: object) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and number >= 0 else None
+
+
+def enter(
+    receive: Receive, send: Send, _start: RelayStart, limits: Limits, _press: Press | None
+) -> TwilioRelay:
+    """The conversation in text."""
+    return TwilioRelay(receive, send, limits=limits)
