@@ -34,6 +34,8 @@ from agents.refusals import limits, literal_choices
 # Turn-taking is long; its limits of patience are looked for under "advanced".
 LIMITS = ("away_after", "away_prompts", "caller_turn_limit", "max_duration")
 TURNS = "transcriber__turns__"
+# What one carrier alone can do is shown in its own profile; elsewhere it stays as it is.
+ONLY_FOR: dict[str, Channel] = {"relay": "twilio"}
 # Where a fault of a whole group is shown.
 _GROUPS_FAULTS = {
     "transcriber.turns": f"{TURNS}endpointing_min",
@@ -48,6 +50,15 @@ def paths(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Field
             yield from paths(field.annotation, f"{prefix}{name}__")
         else:
             yield f"{prefix}{name}", field
+
+
+def groups_of(channel: Channel | None) -> dict[str, FieldInfo]:
+    """The groups of settings that this channel's page shows; without a channel all."""
+    return {
+        group: field
+        for group, field in ChannelProfile.model_fields.items()
+        if channel is None or ONLY_FOR.get(group, channel) == channel
+    }
 
 
 class ProfileForm(forms.Form):
@@ -71,7 +82,12 @@ class ProfileForm(forms.Form):
         super().__init__(data)
         self.profile: ChannelProfile | None = None
         self._channel = channel
+        self._unseen = {
+            name: part for name, part in stored.items() if name not in groups_of(channel)
+        }
         for path, field in paths(ChannelProfile):
+            if path.split("__")[0] in self._unseen:
+                continue
             made = _form_field(path, field)
             made.initial = _value_at(stored, path)
             self.fields[path] = made
@@ -81,7 +97,7 @@ class ProfileForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Let the models judge; every reason goes to its field."""
         cleaned = super().clean() or {}
-        nested: dict[str, Any] = {}
+        nested: dict[str, Any] = dict(self._unseen)
         for path, value in cleaned.items():
             if path != "all_channels":
                 _put(nested, path.split("__"), value)
@@ -104,12 +120,12 @@ class ProfileForm(forms.Form):
         return _GROUPS_FAULTS.get(path)
 
 
-def fieldsets(title: str) -> list[tuple[Any, dict[str, Any]]]:
+def fieldsets(title: str, channel: Channel) -> list[tuple[Any, dict[str, Any]]]:
     """One tab per group; turn-taking has its own. `title` stands above them."""
     names = [path for path, _field in paths(ChannelProfile)]
     limits = [f"{TURNS}{name}" for name in LIMITS]
     tabs: list[tuple[Any, dict[str, Any]]] = []
-    for group, field in ChannelProfile.model_fields.items():
+    for group, field in groups_of(channel).items():
         own = [n for n in names if n.startswith(f"{group}__") and not n.startswith(TURNS)]
         if group == "advanced":
             own = limits + own

@@ -17,11 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import StackedInline
 from unfold.decorators import action
+from unfold.forms import AdminForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextareaWidget
 
 from agents.admin.fields import WordsField
 from agents.admin.knowledge_file import KnowledgeFileForm
-from agents.admin.profile_form import ProfileForm, fieldsets
+from agents.admin.profile_form import ProfileForm, fieldsets, groups_of
 from agents.errors import AgentsError
 from agents.models import AgentVersion, KnowledgeEntry, VersionState
 from agents.models.agent import LANGUAGE_CHOICES, LANGUAGE_NAMES
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 else:
     VersionModelForm = EntryModelForm = forms.ModelForm
 
-_TITLES: dict[Channel, str] = {
-    "browser": "Browser",
+_TITLES: dict[Channel, Any] = {
+    "browser": gettext_lazy("Browser"),
     "twilio": "Twilio",
     "telnyx": "Telnyx",
     "threecx": "3CX",
@@ -268,10 +269,15 @@ class AgentVersionAdmin(TenantModelAdmin):
         assert form.profile is not None  # noqa: S101 - a valid form has one
         changed = CHANNELS if form.cleaned_data["all_channels"] else (channel,)
         profile = form.profile.model_dump(mode="json")
+        unseen = profile.keys() - groups_of(channel).keys()
+        profiles = dict(version.profiles)
+        for each in changed:
+            own = version.profile(each).model_dump(mode="json")
+            profiles[each] = {**profile, **{group: own[group] for group in unseen}}
         version_save(
             version=version,
             actor=cast(Any, request.user),
-            profiles={**version.profiles, **dict.fromkeys(changed, profile)},
+            profiles=profiles,
         )
         names = ", ".join(changed)
         messages.success(request, _("The profile was saved for: %(names)s.") % {"names": names})
@@ -281,7 +287,7 @@ class AgentVersionAdmin(TenantModelAdmin):
     ) -> HttpResponse:
         names = {"channel": _TITLES[channel], "version": version}
         title = _("%(channel)s profile of %(version)s") % names
-        shown = helpers.AdminForm(cast(Any, form), fieldsets(title), {}, (), model_admin=self)
+        shown = AdminForm(cast(Any, form), fieldsets(title, channel), {}, (), model_admin=self)
         context = {
             **self.admin_site.each_context(request),
             "title": title,

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from django.utils import timezone
+from unfold.forms import AdminForm
 
 from agents.admin.profile_form import ProfileForm, fieldsets, paths
 from agents.models import Agent, AgentVersion, KnowledgeEntry
@@ -188,7 +189,8 @@ def test_a_version_of_another_tenant_is_not_found(name, office, other_tenant, ow
 
 
 def test_every_setting_has_a_field_in_exactly_one_tab():
-    names = [name for _title, options in fieldsets("Twilio") for name in options["fields"]]
+    tabs = fieldsets("Twilio", "twilio")
+    names = [name for _title, options in tabs for name in options["fields"]]
     assert sorted(names) == sorted(["all_channels", *(path for path, _ in paths(ChannelProfile))])
 
 
@@ -231,6 +233,30 @@ def test_a_profile_sent_back_unchanged_is_the_same_profile(office, draft):
     assert saved.status_code == 302
     stored = in_tenant_of(draft, AgentVersion.objects.get)
     assert stored.profiles == draft.profiles
+
+
+def test_twilios_own_speech_is_a_setting_of_twilios_profile_and_stays_when_others_are_saved(
+    office, draft
+):
+    data = posted(office.get(action(draft, "edit_twilio"))) | {"relay__enabled": "on"}
+    assert office.post(action(draft, "edit_twilio"), data).status_code == 302
+    page = office.get(action(draft, "edit_telnyx"))
+    assert "relay__" not in page.content.decode()
+    data = posted(page) | {"voice__speed": "1.25", "all_channels": "on"}
+    assert office.post(action(draft, "edit_telnyx"), data).status_code == 302
+    stored = in_tenant_of(draft, AgentVersion.objects.get)
+    relayed = {channel: stored.profile(channel).relay.enabled for channel in stored.profiles}
+    assert relayed == {"browser": False, "twilio": True, "telnyx": False, "threecx": False}
+    assert {stored.profile(channel).voice.speed for channel in stored.profiles} == {1.25}
+
+
+def test_a_profiles_page_looks_as_all_others_do_if_it_is_the_first_one_opened(
+    office, draft, monkeypatch
+):
+    """The theme puts its form in place of Django's while it serves some other page."""
+    monkeypatch.setattr("django.contrib.admin.helpers.AdminForm", None)
+    page = office.get(action(draft, "edit_browser"))
+    assert isinstance(page.context["adminform"], AdminForm)
 
 
 def test_a_profile_is_saved_for_one_channel_or_for_all(office, draft):
@@ -310,6 +336,7 @@ def test_an_extension_is_a_target_of_the_3cx_profile_alone(office, draft):
     (target,) = stored.profile("threecx").functions.transfer_targets
     assert (target.number, stored.profile("twilio").functions.transfer_targets) == ("200", ())
     for name, more in (("edit_twilio", {}), ("edit_threecx", {"all_channels": "on"})):
+        sent = posted(office.get(action(draft, name))) | field
         page = office.post(action(draft, name), sent | more)
         assert list(page.context["adminform"].form.errors) == ["functions__transfer_targets"]
 
