@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from config import api, health
 
+handler404 = api.not_found
+
 urlpatterns = [
     path("health", health.health, name="health"),
     path("healthz", health.healthz),

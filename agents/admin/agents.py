@@ -41,13 +41,17 @@ class AgentAdmin(TenantModelAdmin):
     list_filter = ("language", "is_active")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
-    fields = ("name", "slug", "language", "is_active")
     inlines = (VersionInline,)
     actions_detail = ("open_draft",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         """Slug and language are in use once the agent exists."""
-        return ("slug", "language") if obj is not None else ()
+        return ("public_id", "slug", "language") if obj is not None else ()
+
+    def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
+        """With the id by which the API knows it, once it has one."""
+        names = ("name", "slug", "language", "is_active")
+        return (*names, "public_id") if obj is not None else names
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         """Only while the slug can be typed."""

@@ -40,7 +40,7 @@ class RefusalSerializer(serializers.Serializer[Any]):
 
     code = serializers.ChoiceField(
         ["do_not_call", "outside_hours", "not_published", "no_caller_number", "invalid_number",
-         "too_many_calls", "idempotency_conflict"]
+         "too_many_calls", "too_fast", "idempotency_conflict"]
     )  # fmt: skip
     detail = serializers.CharField()
     call = serializers.UUIDField(required=False, help_text="Not for idempotency_conflict.")

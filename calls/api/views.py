@@ -22,7 +22,7 @@ from rest_framework.response import Response
 from calls.api.files import file_response
 from calls.api.placing import IDEMPOTENCY_KEY, REFUSALS, place, refused
 from calls.api.serializers import CallDetailSerializer, CallRequestSerializer, CallSerializer
-from calls.models import Call, Recording, State
+from calls.models import Call, Direction, Recording, State
 from calls.recordings import recordings_folder
 from calls.selectors.calls import call_details, call_for, recent_calls, recording_of
 from tenants import audit
@@ -31,6 +31,7 @@ from tenants.permissions import Permission
 
 _FILTERS = [
     OpenApiParameter("state", enum=State.values, description="Only calls in this state"),
+    OpenApiParameter("direction", enum=Direction.values, description="Only calls this way"),
     OpenApiParameter("agent", OpenApiTypes.UUID, description="Only calls with this agent"),
     OpenApiParameter("started_after", OpenApiTypes.DATETIME, description="Begun at or after"),
     OpenApiParameter("started_before", OpenApiTypes.DATETIME, description="Begun before"),
@@ -153,6 +154,11 @@ def _filtered(calls: QuerySet[Call], request: Request) -> QuerySet[Call]:
             allowed = ", ".join(State.values)
             raise ValidationError({"state": f"{state!r} is none of {allowed}"})
         calls = calls.filter(state=state)
+    if direction := query.get("direction"):
+        if direction not in Direction.values:
+            allowed = ", ".join(Direction.values)
+            raise ValidationError({"direction": f"{direction!r} is none of {allowed}"})
+        calls = calls.filter(direction=direction)
     if agent := query.get("agent"):
         calls = calls.filter(agent__public_id=_uuid("agent", agent))
     for name, lookup in (("started_after", "gte"), ("started_before", "lt")):

@@ -162,6 +162,19 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Andrea API",
     "VERSION": "1",
+    "DESCRIPTION": "Everything belongs to the tenant of the key. Keys are made in the back office "
+    "(API keys) with the scopes that they need, and go along as `Authorization: Bearer KEY`. "
+    "Numbers are E.164, times have a zone. A refusal says why in `detail`, and in `code` where a "
+    "program may act on it; a wrong field (400) is told under its name. An agent's id is on its "
+    "page in the back office.",
+    "ENUM_NAME_OVERRIDES": {
+        "CallState": "calls.models.call.State",
+        "CallBackState": "calls.models.note.CallBack.State",
+        "CampaignState": "calls.models.campaign.Campaign.State",
+        "MessageState": "calls.models.message.Message.State",
+        "RecordingState": "calls.models.recording.Recording.State",
+    },
+    "SCHEMA_PATH_PREFIX": "/api/v1",  # what comes after it groups the routes
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -188,6 +188,11 @@ def test_a_version_of_another_tenant_is_not_found(name, office, other_tenant, ow
 # --- profiles -----------------------------------------------------------------------------
 
 
+def test_an_agents_page_tells_the_id_by_which_the_api_knows_it(office, draft):
+    page = office.get(reverse("admin:agents_agent_change", args=[draft.agent_id]))
+    assert str(in_tenant_of(draft, lambda: draft.agent.public_id)) in page.content.decode()
+
+
 def test_every_setting_has_a_field_in_exactly_one_tab():
     tabs = fieldsets("Twilio", "twilio")
     names = [name for _title, options in tabs for name in options["fields"]]

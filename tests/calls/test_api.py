@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from calls.api.files import range_of
+from calls.errors import TooFast, TooManyAtOnce
 from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
 from calls.recordings import recordings_folder
 from tenants import audit
@@ -113,6 +114,7 @@ def test_list_is_filtered_by_state_agent_and_time(desk, make_call, login, staff)
         return [call["id"] for call in client.get(CALLS, query).json()["results"]]
 
     assert ids(state="live") == [str(live.public_id)]
+    assert (len(ids(direction="inbound")), ids(direction="outbound")) == (len(ids()), [])
     yesterday = (timezone.now() - timedelta(days=1)).isoformat()
     assert ids(started_after=yesterday) == [str(live.public_id)]
     assert len(ids(started_before=yesterday)) == 1
@@ -122,7 +124,7 @@ def test_list_is_filtered_by_state_agent_and_time(desk, make_call, login, staff)
 
 @pytest.mark.parametrize(
     "query",
-    [{"state": "odd"}, {"agent": "x"}, {"started_after": "soon"},
+    [{"state": "odd"}, {"direction": "up"}, {"agent": "x"}, {"started_after": "soon"},
      {"started_after": "2026-01-01T00:00:00"}, {"started_before": "2026-13-45T00:00:00Z"}],
 )  # fmt: skip
 def test_filter_that_makes_no_sense_is_refused_with_a_reason(desk, login, staff, query):
@@ -325,8 +327,17 @@ def test_openapi_document_describes_the_calls(login, staff):
         document["paths"]
     )
     names = {p["name"] for p in document["paths"][CALLS]["get"]["parameters"]}
-    assert {"state", "agent", "started_after", "started_before", "cursor"} <= names
+    assert {"state", "direction", "agent", "started_after", "started_before", "cursor"} <= names
+    assert document["paths"][CALLS]["get"]["tags"] == ["calls"]
+    told = document["components"]["schemas"]["CodeEnum"]["enum"]
+    assert {error.code for error in (TooManyAtOnce, TooFast)} <= set(told)
     assert login(staff).get("/docs").status_code == 200
+
+
+def test_an_address_of_the_api_that_is_not_there_is_told_in_json(client, db):
+    answer = client.get("/api/v1/nothing/", headers={"accept-language": "en"})
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+    assert "<h1>" in client.get("/nothing/").content.decode()
 
 
 def test_health_shows_the_process(client, db):
