@@ -9,13 +9,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from calls import spoken
+from calls.links import hold_music, signals_url, stream_target
 from calls.models import Call, Direction, Number, State
+from calls.providers.carriers.answers import (
+    Answer,
+    Connect,
+    HangUp,
+    LastWord,
+    PutThrough,
+    Wait,
+)
 from calls.providers.carriers.port import Relay
 from calls.relaying import relay_of
 from calls.rows import Closing
@@ -58,28 +66,6 @@ class Refusal:
 
     line: dict[str, str]
     language: str
-
-
-@dataclass(frozen=True, slots=True)
-class LetGo:
-    """A call whose media socket is closed, or whose caller nobody took, and what comes next.
-
-    It has had so many `streams`. `awaits`: another one, of text where there is a `relay`. `hold`:
-    nothing for so many seconds, for an order is on its way, which is the `handover` of that id or
-    a new stream, or it has been obeyed already. `line` is a last word; without any of these the
-    call is hung up.
-    """
-
-    public_id: uuid.UUID
-    our_number: str
-    language: str
-    streams: int
-    awaits: bool = False
-    relay: Relay | None = None
-    transfer_to: str = ""
-    hold: int = 0
-    handover: str = ""
-    line: dict[str, str] | None = None
 
 
 def receive(ring: Ring, *, accepting: bool, account_id: int | None = None) -> Welcome | Refusal:
@@ -139,8 +125,8 @@ def let_go(
     *,
     after: int | None = None,
     relay_failed: bool = False,
-) -> LetGo | None:
-    """The call whose media socket is closed, if the two belong together.
+) -> Answer | None:
+    """What comes next for a call whose media socket is closed; None if the two do not match.
 
     What was asked `after` fewer streams than there were was asked long ago: it changes nothing.
     A carrier that failed in hearing and speaking by itself is not asked to do so again.
@@ -157,8 +143,8 @@ def let_go(
         return _goes_on(call, relay_failed=relay_failed)
 
 
-def taken_back(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> LetGo | None:
-    """The call whose caller nobody took: the agent goes on with it, if that can be.
+def taken_back(public_id: uuid.UUID, carrier_id: str, *, after: int | None = None) -> Answer | None:
+    """What comes next for a caller whom nobody took: the agent goes on, if that can be.
 
     As with `let_go`, `after` tells a question that is too old.
     """
@@ -175,7 +161,7 @@ def taken_back(public_id: uuid.UUID, carrier_id: str, *, after: int | None = Non
             persons_let_go(call_id=call.pk, reason="caller taken back")
             call.refresh_from_db()
         if call.end_reason == EndReason.TRANSFERRED:
-            return _let_go(call, line=spoken.TRANSFER_FAILED)
+            return _last_word(call, spoken.TRANSFER_FAILED)
         return _goes_on(call)
 
 
@@ -184,54 +170,62 @@ def _was_asked_before(call: Call, after: int | None) -> bool:
     return after is not None and after < call.streams
 
 
-def _is_held(call: Call) -> LetGo:
+def _is_held(call: Call) -> Answer:
     """Should the leg come to this all the same, it asks again, and that question is new."""
-    return _let_go(call, hold=ORDERED_SECONDS)
+    return _held(call, ORDERED_SECONDS)
 
 
-def _goes_on(call: Call, *, relay_failed: bool = False) -> LetGo:
+def _goes_on(call: Call, *, relay_failed: bool = False) -> Answer:
     if call.state == State.RINGING and relay_failed:
-        return _let_go(call, awaits=True)
+        return _again(call)
     if call.state == State.RINGING:  # its stream failed before it began
         call_close(call_id=call.pk, closing=Closing(EndReason.FAILED, timezone.now()))
-        return _let_go(call, line=spoken.CUT_OFF)
+        return _last_word(call, spoken.CUT_OFF)
     if call.state == State.LIVE:
         return _comes_back(call, None if relay_failed else relay_of(call))
     if call.transfer_to:
         return _is_transferred(call)
     still_there = relay_failed and call.end_reason == EndReason.CALLER_HUNG_UP  # as it had seemed
     cut_off = still_there or call.end_reason in CUT_OFF
-    return _let_go(call, line=spoken.CUT_OFF if cut_off else None)
+    return _last_word(call, spoken.CUT_OFF) if cut_off else HangUp()
 
 
-def _comes_back(call: Call, relay: Relay | None) -> LetGo:
+def _comes_back(call: Call, relay: Relay | None) -> Answer:
     """Its sound was lost: once more, unless that was too often."""
     now = timezone.now()
     if not stream_await(call_id=call.pk, now=now):
         call_close(call_id=call.pk, closing=Closing(EndReason.MEDIA_LOST, now))
-        return _let_go(call, line=spoken.CUT_OFF)
+        return _last_word(call, spoken.CUT_OFF)
     leg = customer_leg(call.pk)
     if leg is not None and stream_is_ordered(leg=leg):
         return _is_held(call)
-    return _let_go(call, awaits=True, relay=relay)
+    return _again(call, relay)
 
 
-def _is_transferred(call: Call) -> LetGo:
+def _is_transferred(call: Call) -> Answer:
     """A person who is briefed first is called by an order; any other in the answer."""
     leg = customer_leg(call.pk)
     order = hand_over_of(leg) if leg is not None else None
     if order is None:
-        return _let_go(call, transfer_to=call.transfer_to)
+        inbound = call.direction == Direction.INBOUND
+        shown = call.to_number if inbound else call.from_number
+        hooks = signals_url(call.channel, call.public_id)
+        return PutThrough(call.transfer_to, shown, hooks, call.streams)
     spoken_for = len(str(order.arguments.get("briefing", ""))) // LETTERS_PER_SECOND
-    return _let_go(call, hold=HOLD_SECONDS + spoken_for, handover=str(order.public_id))
+    return _held(call, HOLD_SECONDS + spoken_for, handover=str(order.public_id))
 
 
-def _let_go(call: Call, **what: Any) -> LetGo:
-    inbound = call.direction == Direction.INBOUND
-    return LetGo(
-        public_id=call.public_id,
-        our_number=call.to_number if inbound else call.from_number,
-        language=call.language,
-        streams=call.streams,
-        **what,
-    )
+def _again(call: Call, relay: Relay | None = None) -> Connect:
+    """Another stream, of text where there is a `relay`."""
+    target = stream_target(call.channel, call.public_id, after=call.streams, relay=relay)
+    return Connect(target)
+
+
+def _held(call: Call, seconds: int, handover: str = "") -> Wait:
+    """Nothing for so long: an order is on its way, or it has been obeyed already."""
+    hooks = signals_url(call.channel, call.public_id)
+    return Wait(hold_music(), seconds, hooks, call.streams, handover)
+
+
+def _last_word(call: Call, line: dict[str, str]) -> LastWord:
+    return LastWord(spoken.say(line, call.language), call.language)

@@ -1,39 +1,36 @@
-"""What carriers ask over HTTP."""
+"""What carriers ask over HTTP: the addresses follow from their records."""
 
-from django.urls import path
+from django.urls import URLPattern, path
 
-from calls import carrier_webhooks, playing, twilio_webhooks, webhooks
+from calls import playing
+from calls.providers.carriers.carrier import Carrier
+from calls.providers.carriers.registry import CARRIERS
+from calls.webhooks import webhook
 
 app_name = "calls"
+
+
+def _of(entry: Carrier) -> list[URLPattern]:
+    """A carrier tells everything at one address, or each kind at one of its own."""
+    name, about = entry.name, {"name": entry.name}
+    base = f"{name}/{entry.webhook_path}"
+    if entry.webhook_path:
+        return [
+            path(base, webhook, about, name=f"{name}-webhook"),
+            path(f"{base}/<uuid:account>", webhook, about, name=f"{name}-account-webhook"),
+            path(f"{name}/calls/<uuid:call>", webhook, about, name=f"{name}-call-webhook"),
+            path(f"{name}/messages/<uuid:message>", webhook, about),
+        ]
+    of_account, of_call = f"{name}-account-webhook", f"{name}-call-webhook"
+    return [
+        path(f"{name}/accounts/<uuid:account>/<slug:kind>", webhook, about, name=of_account),
+        path(f"{name}/calls/<uuid:call>/<slug:kind>", webhook, about, name=of_call),
+        path(f"{name}/messages/<uuid:message>/<slug:kind>", webhook, about),
+        path(f"{name}/<slug:kind>", webhook, about, name=f"{name}-webhook"),
+    ]
+
+
 urlpatterns = [
     path("hold-music.wav", playing.hold, name="hold-music"),
-    path("twilio/incoming-call", webhooks.twilio_incoming_call, name="twilio-incoming-call"),
-    path(
-        "twilio/accounts/<uuid:account>/message",
-        carrier_webhooks.twilio_messages,
-        {"kind": "message"},
-    ),
-    path(
-        "twilio/accounts/<uuid:account>/<slug:kind>",
-        twilio_webhooks.twilio,
-        name="twilio-account-webhook",
-    ),
-    path(
-        "twilio/calls/<uuid:call>/<slug:kind>", twilio_webhooks.twilio, name="twilio-call-webhook"
-    ),
-    path("telnyx/call-control", carrier_webhooks.telnyx, name="telnyx-webhook"),
-    path(
-        "telnyx/call-control/<uuid:account>",
-        carrier_webhooks.telnyx,
-        name="telnyx-account-webhook",
-    ),
-    path("telnyx/calls/<uuid:call>", carrier_webhooks.telnyx, name="telnyx-call-webhook"),
-    path("telnyx/messages/<uuid:message>", carrier_webhooks.telnyx),
-    path("twilio/message", carrier_webhooks.twilio_messages, {"kind": "message"}),
-    path(
-        "twilio/messages/<uuid:message>/message-status",
-        carrier_webhooks.twilio_messages,
-        {"kind": "message-status"},
-    ),
-    path("twilio/<slug:kind>", twilio_webhooks.twilio, name="twilio-webhook"),
+    *(pattern for entry in CARRIERS if entry.trunk is None for pattern in _of(entry)),
 ]

@@ -56,13 +56,6 @@ def _account(carrier: str) -> dict[str, Any]:
     return {"account": account.public_id}
 
 
-def _twilio_account() -> dict[str, Any]:
-    account = build_row(CarrierAccount, carrier="twilio")
-    account.set_credentials(dict(installation_keys("twilio")))
-    account.save()
-    return {"account": account.public_id}
-
-
 def _message_of(carrier: str) -> Callable[[], dict[str, Any]]:
     def path() -> dict[str, Any]:
         ours = {"direction": "outbound", "state": "sent", "carrier": carrier, "account": None}
@@ -132,13 +125,8 @@ ROUTES: dict[str, Route] = {
     ),
     "api/v1/hold-music.wav": everyone(200),
     # Carriers: their signature counts, not who is logged in.
-    "api/v1/twilio/incoming-call": everyone(403, method="POST"),
-    "api/v1/twilio/message": everyone(403, method="POST"),
-    "api/v1/twilio/accounts/<uuid:account>/message": everyone(
-        403, method="POST", path=_twilio_account
-    ),
-    "api/v1/twilio/messages/<uuid:message>/message-status": everyone(
-        403, method="POST", path=_message_of("twilio")
+    "api/v1/twilio/messages/<uuid:message>/<slug:kind>": everyone(
+        403, method="POST", path=lambda: {**_message_of("twilio")(), "kind": "message-status"}
     ),
     "api/v1/telnyx/messages/<uuid:message>": everyone(
         403, method="POST", path=_message_of("telnyx")

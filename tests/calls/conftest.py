@@ -14,8 +14,8 @@ from agents.models import Agent, AgentVersion, KnowledgeEntry
 from agents.profiles import Language
 from agents.selectors import draft_version
 from agents.services import agent_create, version_publish, version_save
+from calls import answering
 from calls import live as live_module
-from calls import webhooks
 from calls.carrier_auth import installation_keys
 from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
@@ -144,7 +144,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     async def note(tenant_id: int, public_id: Any) -> None:
         calls.append((tenant_id, public_id))
 
-    monkeypatch.setattr(webhooks, "prepare_greeting", note)
+    monkeypatch.setattr(answering, "prepare_greeting", note)
     return calls
 
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from calls import carrier_webhooks, outbox
+from calls import outbox, webhooks
 from calls.providers.carriers.telnyx import simulated
 from config.asgi import application
 from tests.calls.books import Books
@@ -62,8 +62,8 @@ async def telnyx_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
     async def unasked(_tenant_id: int, _unheard: Any) -> None:
         """Nobody's process dies, so no test has to wait for one that might have."""
 
-    monkeypatch.setattr(carrier_webhooks, "prepare_greeting", unprepared)
-    monkeypatch.setattr(carrier_webhooks, "listen_again", unasked)
+    monkeypatch.setattr(webhooks, "prepare_greeting", unprepared)
+    monkeypatch.setattr(webhooks, "listen_again", unasked)
     monkeypatch.setattr(outbox, "post", POST)
     key = simulated.private_key_of(settings.SECRET_KEY)
     async with application_on_a_port(settings) as url:

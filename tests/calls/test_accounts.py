@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from calls import carrier_webhooks, dispatch, tasks
+from calls import dispatch, tasks
 from calls.checking import check
 from calls.models import CarrierAccount
 from calls.providers.carriers.port import Checked, StreamTarget
@@ -24,6 +24,7 @@ from calls.services.accounts import (
     secret_fields,
 )
 from calls.services.carrier_events import event_store
+from calls.webhook_origins import Origin
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tenants.models import AuditEntry
@@ -142,7 +143,7 @@ def test_every_carrier_has_a_page_for_its_keys(office, tenant, entry):
     "holder",
     [
         dispatch.Account("telnyx", {"api_key": SECRET}),
-        carrier_webhooks.Origin("telnyx", {"api_key": SECRET}),
+        Origin("telnyx", {"api_key": SECRET}),
         IceOptions(turn_secret=SECRET),
         StreamTarget("wss://we.example", {"token": SECRET}),
         TelnyxCredentials.model_validate(KEYS),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calls import carrier_webhooks, outbox, ringing, tasks
+from calls import outbox, ringing, tasks, webhooks
 from calls.carrier_auth import api_url, installation_keys
 from calls.models import Call, CarrierEvent, Command, Leg, StrayEvent
 from calls.providers.carriers.carrier import Webhook
@@ -353,7 +353,7 @@ async def test_event_of_no_leg_of_ours_is_kept_for_operators(desk, post, quiet):
     body = told(desk, "v3:unknown", "call.answered", {})
     assert (await post(body)).status_code == 200
     assert (await post(body)).status_code == 200
-    strays = await carrier_webhooks.run_unscoped(lambda: list(StrayEvent.objects.all()))
+    strays = await webhooks.run_unscoped(lambda: list(StrayEvent.objects.all()))
     assert [stray.kind for stray in strays] == ["call.answered"]
 
 
@@ -362,9 +362,9 @@ async def test_carrier_is_asked_to_send_again_while_the_database_is_away(
     desk, post, quiet, monkeypatch
 ):
     def away(*_args):
-        raise carrier_webhooks.DatabaseError("connection refused")
+        raise webhooks.DatabaseError("connection refused")
 
-    monkeypatch.setattr(carrier_webhooks, "keep", away)
+    monkeypatch.setattr(webhooks, "keep", away)
     assert (await post(told(desk, "v3:a", *BURST[0]))).status_code == 503
 
 
@@ -374,7 +374,7 @@ async def test_only_post_is_answered(async_client, desk):
 
 
 async def rows(desk, model):
-    return await carrier_webhooks.run_in_tenant(desk.tenant.id, lambda: list(model.objects.all()))
+    return await webhooks.run_in_tenant(desk.tenant.id, lambda: list(model.objects.all()))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from calls import carrier_webhooks, dispatch, outbox, presence, tasks
+from calls import dispatch, outbox, presence, tasks, webhooks
 from calls.live import LiveCalls
 from calls.models import Call, Command, Leg
 from calls.presence import Presence, present_processes
@@ -25,7 +25,7 @@ from tests.calls.telnyx_line import POST, sound_on, telnyx_line
 from tests.calls.waiting import until
 from tests.rows import make_row
 
-LISTEN_AGAIN = carrier_webhooks.listen_again  # before tests do without it
+LISTEN_AGAIN = webhooks.listen_again  # before tests do without it
 NOON = datetime(2026, 11, 23, 18, tzinfo=UTC)
 A_SECOND = timedelta(seconds=1)
 HERE, GONE = "here:1:aa", "gone:2:bb"
@@ -269,7 +269,7 @@ async def test_call_whose_process_died_is_heard_again_when_telnyx_tells(
 ):
     settings.MEDIA_ROOT = tmp_path
     on_a_script(monkeypatch)
-    monkeypatch.setattr(carrier_webhooks, "NOTICED_SECONDS", 0.05)
+    monkeypatch.setattr(webhooks, "NOTICED_SECONDS", 0.05)
     monkeypatch.setattr(outbox, "post", POST)
 
     def die(call, *_end):
@@ -280,7 +280,7 @@ async def test_call_whose_process_died_is_heard_again_when_telnyx_tells(
         """There is nothing to wait for."""
 
     async with telnyx_line(desk, settings, monkeypatch) as line:
-        monkeypatch.setattr(carrier_webhooks, "listen_again", LISTEN_AGAIN)
+        monkeypatch.setattr(webhooks, "listen_again", LISTEN_AGAIN)
         leg = await line.dialled()
         first = await line.hears(leg)
         with monkeypatch.context() as dying:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from calls import webhooks
+from calls import answering
 from config.asgi import application
 from tests.calls.conftest import INCOMING, ring_form, sign_form
 from tests.calls.waiting import until
@@ -58,7 +58,7 @@ async def test_answer_is_out_before_the_greeting_is_begun(desk, public, quiet, m
             hashlib.pbkdf2_hmac("sha256", b"holds", b"the loop", 300_000)
         told.append("prepared")
 
-    monkeypatch.setattr(webhooks, "prepare_greeting", slow)
+    monkeypatch.setattr(answering, "prepare_greeting", slow)
     await answer(desk, told)
     await until(lambda: told[-1:] == ["prepared"])
     assert told == ["answered", "preparing", "prepared"]

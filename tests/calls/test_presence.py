@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from agents.brain.breaker import CircuitBreaker
 from agents.brain.errors import ProviderDown
 from agents.brain.llm.fallback import Track
-from calls import webhooks
+from calls import answering, webhooks
 from calls.live import LiveCalls
 from calls.models import Call
 from calls.presence import (
@@ -264,7 +264,8 @@ async def test_redis_that_hangs_holds_up_nothing_but_the_heartbeat():
 def web(board, monkeypatch):
     """The process under test as one that leaves media to others."""
     found = process(board, takes_calls=False)
-    monkeypatch.setattr(webhooks, "presence", found)
+    for module in (answering, webhooks):
+        monkeypatch.setattr(module, "presence", found)
     monkeypatch.setattr("config.health.presence", found)
     return found
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from calls import dispatch, outbox, webhooks
+from calls import answering, dispatch, outbox
 from calls.carrier_auth import installation_keys
 from tests.calls.books import Books
 from tests.calls.telnyx_line import POST, application_on_a_port, sound_on
@@ -59,7 +59,7 @@ async def twilio_line(desk: Any, settings: Any, monkeypatch: Any) -> AsyncIterat
     async def unprepared(_tenant_id: int, _public_id: Any) -> None:
         """Greetings are spoken at once by the scripted voice."""
 
-    monkeypatch.setattr(webhooks, "prepare_greeting", unprepared)
+    monkeypatch.setattr(answering, "prepare_greeting", unprepared)
     monkeypatch.setattr(outbox, "post", POST)
     token = installation_keys("twilio")["auth_token"]
     async with application_on_a_port(settings) as url:

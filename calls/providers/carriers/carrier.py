@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from calls.providers.carriers.answers import Asking
 from calls.providers.carriers.bearer import TokenStore
 from calls.providers.carriers.door import Door
 from calls.providers.carriers.port import Capability, CarrierApi
@@ -83,8 +84,9 @@ class Carrier:
     `told` puts a signal of it into the form in which events are stored. Messages of the kinds in
     `repeats` are sent once, however often they are asked for with one command id.
 
-    It brings a call's sound by `media`, or by `text` what it hears and is to say; one with a
-    `trunk` has its sound fetched.
+    Webhooks come to `webhook_path`, or each kind to an address of its own. With `asking` they may
+    want an answer. A carrier brings a call's sound by `media`, or by `text` what it hears and is to
+    say; one with a `trunk` has its sound fetched.
 
     An incoming call of one that `asks_who_answers` is taken or refused in the answer to its own
     request, and one that `asks_what_next` asks again whenever a stream or a hand-over is over; the
@@ -113,6 +115,8 @@ class Carrier:
     decides_hand_overs: bool = False
     remembers_commands: timedelta = timedelta(0)
     calls_per_second: int | None = None
+    asking: Asking | None = None
+    webhook_path: str = ""
     media: Door[CallMedia] | None = None
     text: Door[CallText] | None = None
     trunk: Callable[[Any, Site, News], Trunk] | None = None

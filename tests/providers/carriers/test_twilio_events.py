@@ -29,6 +29,7 @@ from calls.providers.carriers.signals import (
     StreamStarted,
     StreamStopped,
 )
+from calls.providers.carriers.twilio.asking import write
 from calls.providers.carriers.twilio.carrier import CARRIER
 from calls.providers.carriers.twilio.events import Kind, event, signals
 from calls.providers.carriers.twilio.signature import sign
@@ -259,7 +260,7 @@ def test_the_key_decides_and_is_told_once() -> None:
     assert (bridged.leg, bridged.other_leg) == (ABOUT["caller"], CALL["CallSid"])
     (join,) = steps(yes)
     assert (join.leg, join.action, join.arguments) == (CALL["CallSid"], "join", ABOUT)
-    assert "<Conference" in answer(yes)
+    assert "<Conference" in write(answer(yes))
     assert steps(of_person(Kind.PERSON_KEY, Digits="1")) == (join,)
 
 
@@ -267,7 +268,7 @@ def test_the_key_decides_and_is_told_once() -> None:
 def test_any_other_key_changes_nothing(digits: str) -> None:
     no = of_person(Kind.PERSON_KEY, Digits=digits)
     assert (signals(no), steps(no)) == ([], ())
-    assert "<Hangup" in answer(no)
+    assert "<Hangup" in write(answer(no))
 
 
 @pytest.mark.parametrize("missing", list(NEEDED))
@@ -275,7 +276,7 @@ def test_a_key_without_its_whole_address_joins_nobody(missing: str) -> None:
     query = {name: text for name, text in ABOUT.items() if name != missing}
     odd = event(Kind.PERSON_KEY, {**CALL, "Digits": "1"}, now=NOW, query=query)
     assert steps(odd) == ()
-    assert "<Hangup" in answer(odd)
+    assert "<Hangup" in write(answer(odd))
 
 
 def test_a_persons_callback_without_the_caller_is_refused() -> None:

@@ -15,6 +15,7 @@ from calls.providers.carriers.signals import Event, HandoverEnded
 from calls.providers.carriers.stream import CallMedia
 from calls.providers.carriers.twilio import transfer, twiml
 from calls.providers.carriers.twilio.api import TwilioApi
+from calls.providers.carriers.twilio.asking import write
 from calls.providers.carriers.twilio.carrier import CARRIER
 from calls.providers.carriers.twilio.client import Pace
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
@@ -88,7 +89,7 @@ class TwilioOffice(Office):
             case Kind.ANSWERED:
                 return twiml.stream(self.target("secret", self.hooks))
             case Kind.PERSON_KEY:
-                return transfer.answer(told)
+                return write(transfer.answer(told))
         return twiml.hang_up()
 
     @staticmethod

@@ -55,6 +55,7 @@ CARRIER = Carrier(
     event=_event,
     signals=webhooks.signals,
     steps=webhooks.steps,
+    webhook_path="call-control",
     media=Door(media.read_fit_start, media.enter),
     simulated=Simulated(simulated.API_URL, simulated.keys),
     repeats=frozenset({MessageKind.WHATSAPP}),  # the only one whose request takes a key

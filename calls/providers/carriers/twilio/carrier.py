@@ -10,6 +10,7 @@ from calls.providers.carriers.door import Door
 from calls.providers.carriers.signals import Event, MalformedEvent
 from calls.providers.carriers.twilio import events, media, relay, signature, simulated, transfer
 from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
+from calls.providers.carriers.twilio.asking import ASKING
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 
 
@@ -55,6 +56,7 @@ CARRIER = Carrier(
     media=Door(media.read_start, media.enter),
     text=Door(relay.read_setup, relay.enter),
     simulated=Simulated(simulated.API_URL, simulated.keys),
+    asking=ASKING,
     asks_who_answers=True,
     asks_what_next=True,
     calls_per_second=1,  # twilio.md, 11

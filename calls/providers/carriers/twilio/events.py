@@ -118,6 +118,8 @@ def event(
     names, payload = _IDENTITY[kind], {**form, **(query or {})}
     if not payload.get(names[0]):
         raise MalformedEvent(f"a {kind} callback without {names[0]}")
+    if kind == Kind.INCOMING_CALL and not payload.get("To"):
+        raise MalformedEvent("a call that says not whom it is for")
     identity = "/".join(payload.get(name, "") for name in names)
     return Event(
         event_id=f"{kind}/{identity}",

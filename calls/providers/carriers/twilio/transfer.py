@@ -14,10 +14,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 
+from calls.providers.carriers.answers import HangUp, Join
 from calls.providers.carriers.port import Handover
 from calls.providers.carriers.signals import Event
 from calls.providers.carriers.steps import Step
-from calls.providers.carriers.twilio import twiml
 from calls.providers.carriers.twilio.events import ACCEPT_KEY, ENDED_STATUSES, Kind, Stage
 
 JOIN, ASK = "join", "ask"
@@ -49,11 +49,9 @@ def steps(told: Event) -> tuple[Step, ...]:
     return ()
 
 
-def answer(told: Event) -> str:
-    """What the person's leg does after the briefing, as TwiML."""
-    if accepted(told.payload):
-        return twiml.join_person(room(told.payload["handover"]))
-    return twiml.hang_up()
+def answer(told: Event) -> Join | HangUp:
+    """What the person's leg does after the briefing."""
+    return Join(room(told.payload["handover"])) if accepted(told.payload) else HangUp()
 
 
 def accepted(said: Mapping[str, str]) -> bool:
