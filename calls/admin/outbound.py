@@ -84,10 +84,7 @@ class OutboundSettingsAdmin(TenantModelAdmin):
     fields = ("window_opens", "window_closes", "max_at_once", "dials_call_backs")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
-        """Straight to the one row, or to the form that shows what holds without one."""
-        row = self.get_queryset(request).first()
-        if row is not None:
-            return redirect("admin:calls_outboundsettings_change", row.pk)
+        """The form that shows what holds, where nobody has changed it yet."""
         if request.tenant is not None and self.has_add_permission(request):  # type: ignore[attr-defined]
             return redirect("admin:calls_outboundsettings_add")
         return super().changelist_view(request, extra_context)
