@@ -14,6 +14,7 @@ UNFOLD = (
     _("All applications"),
     _("Apply Filters"),
     _("Choose file to upload"),
+    _("Click to cancel"),
     _("Dark"),
     _("Expand row"),
     _("False"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.checks import ModelAdminChecks
-from django.db import models
+from django.db import IntegrityError, models
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -47,7 +47,11 @@ class TenantModelAdmin(ModelAdmin):  # type: ignore[misc]
     ) -> HttpResponseBase:
         verb = "viewed" if object_id else None
         view = super().changeform_view
-        return self._inside(request, verb, view, object_id, form_url, extra_context)
+        try:
+            return self._inside(request, verb, view, object_id, form_url, extra_context)
+        except IntegrityError:  # of a row that this tenant may not see, or that came meanwhile
+            messages.error(request, _("It is there already, perhaps at another tenant."))
+            return HttpResponseRedirect(request.get_full_path())
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.db import models
@@ -44,6 +45,19 @@ class TenantOwned(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         self.claim_tenant()
         return super().delete(*args, **kwargs)
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """With the tenant, which no form shows: Django skips what names an excluded field."""
+        if self.tenant_id is None:
+            self.claim_tenant()
+        super().validate_constraints(exclude={*(exclude or ())} - {"tenant"})
+
+    def _get_unique_checks(
+        self, exclude: Collection[str] | None = None, include_meta_constraints: bool = False
+    ) -> Any:
+        """The same for the rows of one form that are compared with each other."""
+        kept = {*(exclude or ())} - {"tenant"} if include_meta_constraints else exclude
+        return super()._get_unique_checks(kept, include_meta_constraints)  # type: ignore[misc]
 
     def claim_tenant(self) -> None:
         """Take the current tenant, or raise WrongTenant if this row has another one.

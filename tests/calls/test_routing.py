@@ -26,6 +26,7 @@ from calls.setup import opening_of
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tests.calls.conftest import Desk, staff_desk
+from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db
 
@@ -251,6 +252,43 @@ def test_half_a_holiday_and_an_unknown_zone_are_refused_with_the_reason(office, 
     found = " ".join(faults(page))
     assert "is not an IANA time zone" in found
     assert "Say both when it opens and when it closes, or neither." in found
+
+
+def test_opening_hours_that_are_there_already_are_refused_with_the_reason(office, desk):
+    address = reverse("admin:calls_openinghours_add")
+    sent = {"name": "Office", "time_zone": "UTC", **inline("intervals"), **inline("holidays")}
+    assert office.post(address, sent).status_code == 302
+    page = office.post(address, sent, headers={"accept-language": "en"})
+    assert "There are opening hours of that name already." in faults(page)
+    with tenant_transaction(desk.tenant.id):
+        assert OpeningHours.objects.count() == 1
+
+
+def test_two_holidays_on_one_date_are_refused_at_once(office, desk):
+    day = {"day": "2026-12-25", "name": "Navidad"}
+    twice = {
+        **inline("holidays", day),
+        "holidays-TOTAL_FORMS": 2,
+        **{f"holidays-1-{name}": text for name, text in day.items()},
+    }
+    sent = {"name": "Office", "time_zone": "UTC", **inline("intervals"), **twice}
+    page = office.post(reverse("admin:calls_openinghours_add"), sent)
+    assert page.status_code == 200
+    with tenant_transaction(desk.tenant.id):
+        assert not OpeningHours.objects.exists()
+
+
+def test_a_number_that_another_tenant_has_is_refused(office, desk, other_tenant):
+    with tenant_transaction(other_tenant.id):
+        taken = make_row(Number)
+    sent = {"e164": taken.e164, "carrier": "twilio", "agent": desk.agent.pk, "is_active": "on"}
+    page = office.post(
+        reverse("admin:calls_number_add"), sent, follow=True, headers={"accept-language": "en"}
+    )
+    assert page.status_code == 200
+    assert "It is there already, perhaps at another tenant" in page.content.decode()
+    with tenant_transaction(desk.tenant.id):
+        assert not Number.objects.filter(e164=taken.e164).exists()
 
 
 def test_a_rule_is_made_with_its_agents_by_caller(office, desk, night):
