@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
@@ -13,12 +12,13 @@ from urllib.parse import urlencode, urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from calls.simulator.playout import PCM16, PlayoutBuffer
+from calls.simulator.playing_socket import PlayingSocket
+from calls.simulator.playout import PCM16
 
 PATH = "/api/v1/ws/media-stream"
 
 
-class BrowserStream:
+class BrowserStream(PlayingSocket):
     """The page's end of one call: the simulated caller's `Telephone`."""
 
     sample_rate = 16000
@@ -26,14 +26,8 @@ class BrowserStream:
     def __init__(
         self, socket: ClientConnection, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.socket, self.clock = socket, clock
-        self.playout = PlayoutBuffer(PCM16)
-        self.on_sound: Callable[[bytes], None] = lambda _pcm: None
-        self.on_clear: Callable[[], None] = lambda: None
+        super().__init__(socket, PCM16, clock)
         self.messages: list[dict[str, Any]] = []
-        self.ended = asyncio.Event()
-        self._marked = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(cls, server: str, *, agent: str, token: str, language: str = "") -> Self:
@@ -48,8 +42,8 @@ class BrowserStream:
 
     async def start(self) -> None:
         """Say what comes, and begin to play what the server sends."""
-        await self._send({"type": "start", "sample_rate": self.sample_rate})
-        self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._echo())]
+        await self.send({"type": "start", "sample_rate": self.sample_rate})
+        self.listen()
 
     async def send_frame(self, pcm: bytes) -> None:
         """Send 20 ms of PCM16."""
@@ -60,26 +54,13 @@ class BrowserStream:
         """A page's sound has no numbers: what is lost shortens it."""
 
     async def dtmf(self, digit: str) -> None:
-        await self._send({"type": "dtmf", "digit": digit})
+        await self.send({"type": "dtmf", "digit": digit})
 
     async def stop(self) -> None:
         """Hang up."""
         with contextlib.suppress(ConnectionClosed):
-            await self._send({"type": "hangup"})
-        await self.socket.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.ended.set()
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def _receive(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for message in self.socket:
-                await self._take(message)
-        self.ended.set()
+            await self.send({"type": "hangup"})
+        await self.close()
 
     async def _take(self, message: str | bytes) -> None:
         now = self.clock()
@@ -90,23 +71,9 @@ class BrowserStream:
         told = json.loads(message)
         self.messages.append(told)
         if told["type"] == "mark":
-            self.playout.mark(now, told["name"])
-            self._marked.set()
+            self._mark(now, told["name"])
         elif told["type"] == "clear":
-            await self._acknowledge(self.playout.clear(now))
-            self.on_clear()
+            await self._clear(now)
 
-    async def _echo(self) -> None:
-        """Acknowledge marks as playing passes them."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self._acknowledge(self.playout.due(self.clock()))
-                due = self.playout.next_due()
-                wait = None if due is None else max(0.0, due - self.clock())
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._marked.wait(), wait)
-                self._marked.clear()
-
-    async def _acknowledge(self, names: list[str]) -> None:
-        for name in names:
-            await self._send({"type": "played", "mark": name})
+    async def _tell_played(self, name: str) -> None:
+        await self.send({"type": "played", "mark": name})

@@ -6,22 +6,20 @@ mistakes. What the documentation leaves open is marked `ours`.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from calls.providers.tls import shared_tls
-from calls.simulator.small_http import File, Request, Response, serving
+from calls.simulator.cloud import Cloud
+from calls.simulator.small_http import File, Request, Response
 from calls.simulator.telnyx_legs import Leg, Person
 from calls.simulator.telnyx_stream import TelnyxStream
 
@@ -46,7 +44,7 @@ def refusal(
     return Response(status, {"errors": [error]}, headers or {})
 
 
-class TelnyxCloud:
+class TelnyxCloud(Cloud):
     """One account at Telnyx, for one application at `server`.
 
     `webhook_path` is where the application sends its webhooks. `requests` holds what the server
@@ -63,6 +61,7 @@ class TelnyxCloud:
         private_key: Ed25519PrivateKey | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__()
         self.server, self.webhook_url = server.rstrip("/"), server.rstrip("/") + webhook_path
         self.key, self.connection_id, self.clock = key, connection_id, clock
         self.private_key = private_key or Ed25519PrivateKey.generate()
@@ -82,12 +81,9 @@ class TelnyxCloud:
             "webhook_event_url": self.webhook_url,
             "outbound": {"outbound_voice_profile_id": "1"},
         }
-        self.port = 0
         self.encoding = ""  # of the callers' lines, where it is not what the server asks for
         self.stream_class: type[TelnyxStream] = TelnyxStream
         self._answers: dict[str, dict[str, Any]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 
     @property
     def public_key(self) -> str:
@@ -99,23 +95,10 @@ class TelnyxCloud:
         """What to set as the base of Telnyx's API."""
         return f"http://127.0.0.1:{self.port}/v2"
 
-    @contextlib.asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[Self]:
-        """Serve the API until the block ends; all legs end with it."""
-        async with serving(self.handle, port) as self.port:
-            try:
-                yield self
-            finally:
-                await self._close()
-
-    async def _close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def _close_lines(self) -> None:
         for leg in self.legs.values():
             if leg.stream is not None:
                 await leg.stream.close()
-        await self._http.aclose()
 
     # --- what callers do --------------------------------------------------------------------
 
@@ -259,7 +242,7 @@ class TelnyxCloud:
             data = _message(body.get("type", "SMS"), body["from"], body["to"])
             data = {**data, "direction": "outbound", "text": body.get("text")}
             self._answers[key] = {"data": data}
-            self._later(self._deliver_message(data, body.get("webhook_url") or self.webhook_url))
+            self.later(self._deliver_message(data, body.get("webhook_url") or self.webhook_url))
         return self._answers[key]
 
     async def _deliver_message(self, data: dict[str, Any], url: str) -> None:
@@ -305,7 +288,7 @@ class TelnyxCloud:
             leg.session = self._found(body["link_to"]).session
         self._note(leg, body)
         leg.webhook_url = body.get("webhook_url", "")
-        self._later(self._ring(leg, detect="answering_machine_detection" in body))
+        self.later(self._ring(leg, detect="answering_machine_detection" in body))
         ids = ("call_control_id", "call_leg_id", "call_session_id")
         data = {name: leg.ids()[name] for name in ids}
         return {"data": {**data, "is_alive": False, "record_type": "call"}}
@@ -318,11 +301,6 @@ class TelnyxCloud:
         """Keep what a command sets for all that follows."""
         leg.asked |= {name: body[name] for name in _STREAM_FIELDS if name in body}
         leg.client_state = body.get("client_state", leg.client_state)
-
-    def _later(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- commands ---------------------------------------------------------------------------
 
@@ -354,7 +332,7 @@ class TelnyxCloud:
             raise Refused(404, "10005", "Resource not found")
         if action == "bridge" and not self._found(body["call_control_id"]).is_alive:
             raise Refused(422, "90018", "Call has already ended")
-        self._later(work(leg, body))
+        self.later(work(leg, body))
         return OK
 
     async def _answered(self, leg: Leg, _body: Mapping[str, Any]) -> None:

@@ -1,18 +1,15 @@
 """Twilio's side of a telephone call: the signed webhook, its TwiML, and the media stream.
 
 Written from what Twilio documents, not from our adapters, so that it can find their mistakes.
-Numbers in messages are strings, media is 20 ms of mu-law every 20 ms, marks come back when the
-buffer has played what was before them, all of them at once after a clear.
+Media is mu-law.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
 import hmac
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,8 +22,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from calls.simulator.playout import PlayoutBuffer
-from calls.voice.codecs import mulaw_decode, mulaw_encode
+from calls.simulator.media_stream import MediaStream
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
 
@@ -130,19 +126,8 @@ def new_sid(kind: str) -> str:
     return kind + uuid.uuid4().hex
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message from the server: `at` seconds on the caller's clock."""
-
-    at: float
-    event: str
-    message: Mapping[str, Any]
-
-
-class TwilioStream:
+class TwilioStream(MediaStream):
     """Twilio's end of one open media stream: the simulated caller's `Telephone`."""
-
-    sample_rate = 8000
 
     def __init__(
         self,
@@ -153,18 +138,9 @@ class TwilioStream:
         parameters: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.socket, self.call_sid, self.parameters = socket, call_sid, dict(parameters)
+        super().__init__(socket, clock=clock)
         self.account_sid, self.stream_sid = account_sid, new_sid("MZ")
-        self.clock = clock
-        self.playout = PlayoutBuffer()
-        self.received: list[Received] = []
-        self.on_sound: Callable[[bytes], None] = lambda _pcm: None
-        self.on_clear: Callable[[], None] = lambda: None
-        self.ended = asyncio.Event()
-        self._sequence = 0
-        self._chunk = 0
-        self._marked = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.call_sid, self.parameters = call_sid, dict(parameters)
 
     @classmethod
     async def open(
@@ -198,36 +174,6 @@ class TwilioStream:
         await self.send_event("start", start={**start, **changes})
         self.listen()
 
-    def listen(self) -> None:
-        """Begin to take and to play what the server sends."""
-        self._tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._echo())]
-
-    async def media(
-        self, mulaw: bytes, *, chunk: int | None = None, timestamp: int | None = None
-    ) -> None:
-        """Send one piece of the caller's sound; by itself the numbering goes on from the last."""
-        self._chunk = self._chunk + 1 if chunk is None else chunk
-        at = (self._chunk - 1) * 20 if timestamp is None else timestamp
-        payload = base64.b64encode(mulaw).decode()
-        await self.send_event(
-            "media",
-            media={
-                "track": "inbound",
-                "chunk": str(self._chunk),
-                "timestamp": str(at),
-                "payload": payload,
-            },
-        )
-
-    async def send_frame(self, pcm: bytes) -> None:
-        """Send 20 ms of PCM16 of the caller, as `Line` does."""
-        with contextlib.suppress(ConnectionClosed):
-            await self.media(mulaw_encode(pcm))
-
-    def lose_frame(self) -> None:
-        """A frame of the caller gets lost: its number and its time pass."""
-        self._chunk += 1
-
     async def dtmf(self, digit: str) -> None:
         await self.send_event("dtmf", dtmf={"track": "inbound_track", "digit": digit})
 
@@ -244,59 +190,9 @@ class TwilioStream:
         head = {"event": event, "sequenceNumber": str(self._sequence)}
         await self.send({**head, "streamSid": self.stream_sid, **body})
 
-    async def send(self, message: Mapping[str, Any]) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def close(self) -> None:
-        await self.socket.close()
-        await self._finish()
-
-    async def vanish(self) -> None:
-        """Be gone, without `stop` and without a closing handshake."""
-        self.socket.transport.abort()
-        await self._finish()
-
-    async def _finish(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.ended.set()
-
     # --- what Twilio receives ---------------------------------------------------------------
 
-    async def _receive(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            async for text in self.socket:
-                await self._take(json.loads(text))
-        self.ended.set()
-
-    async def _take(self, message: dict[str, Any]) -> None:
-        now, event = self.clock(), str(message.get("event"))
-        if message.get("streamSid") != self.stream_sid:
-            raise ValueError(f"{event} for {message.get('streamSid')}, not {self.stream_sid}")
-        if event == "media":
-            sound = base64.b64decode(message["media"]["payload"])
-            self.playout.receive(now, sound)
-            self.on_sound(mulaw_decode(sound))
-        elif event == "mark":
-            self.playout.mark(now, message["mark"]["name"])
-            self._marked.set()
-        elif event == "clear":
-            await self._echo_marks(self.playout.clear(now))
-            self.on_clear()
-        self.received.append(Received(now, event, message))
-
-    async def _echo(self) -> None:
-        """Echo marks as playing passes them."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self._echo_marks(self.playout.due(self.clock()))
-                due = self.playout.next_due()
-                wait = None if due is None else max(0.0, due - self.clock())
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._marked.wait(), wait)
-                self._marked.clear()
-
-    async def _echo_marks(self, names: list[str]) -> None:
-        for name in names:
-            await self.send_event("mark", mark={"name": name})
+    def _check(self, message: Mapping[str, Any]) -> None:
+        sid = message.get("streamSid")
+        if sid != self.stream_sid:
+            raise ValueError(f"{message.get('event')} for {sid}, not {self.stream_sid}")

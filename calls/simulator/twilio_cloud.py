@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Self, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from calls.providers.tls import shared_tls
-from calls.simulator.small_http import File, Request, Response, serving
+from calls.simulator.cloud import Cloud
+from calls.simulator.small_http import File, Request, Response
 from calls.simulator.sounds import silent_recording
 from calls.simulator.twilio import SIGNATURE_HEADER, Account, TwilioStream, new_sid, signature
 from calls.simulator.twilio_relay import RelayLine
@@ -29,7 +28,6 @@ VERSION = "2010-04-01"
 _ENDED = frozenset({"completed", "busy", "no-answer", "canceled", "failed"})
 _MOST_TWIML = 4000
 Form = dict[str, str]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ def refusal(
     return Response(status, body, headers or {})
 
 
-class TwilioCloud:
+class TwilioCloud(Cloud):
     """One account at Twilio, for one application at `server`.
 
     `hooks` is the path of the application's webhooks up to the kind of callback, which numbers
@@ -132,6 +130,7 @@ class TwilioCloud:
     """
 
     def __init__(self, server: str, hooks: str = "/api/v1/twilio", token: str = "t" * 32) -> None:
+        super().__init__()
         self.account = Account(token, server.rstrip("/"))
         self.hooks = server.rstrip("/") + hooks
         self.people: dict[str, Person] = {}
@@ -144,12 +143,9 @@ class TwilioCloud:
         self.details: dict[str, Any] = {"friendly_name": "Simulated", "status": "active"}
         self.numbers: list[dict[str, Any]] = []
         self.api_keys: dict[str, str] = {}
-        self.port = 0
         self.stream_class: type[TwilioStream] = TwilioStream
         self.relay_class: type[RelayLine] = RelayLine
         self.relay_error = ""  # with which every relay fails before it begins
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._http = httpx.AsyncClient(timeout=15, verify=shared_tls())
 
     @property
     def sid(self) -> str:
@@ -160,30 +156,10 @@ class TwilioCloud:
         """What to set as the base of Twilio's API."""
         return f"http://127.0.0.1:{self.port}"
 
-    @contextlib.asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[Self]:
-        """Serve the API until the block ends; all legs end with it."""
-        async with serving(self.handle, port) as self.port:
-            try:
-                yield self
-            finally:
-                await self._close()
-
-    async def _close(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def _close_lines(self) -> None:
         for leg in self.legs.values():
             for line in leg.lines:
                 await line.close()
-        await self._http.aclose()
-
-    def later(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Do it beside all else, until the cloud closes."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     # --- what callers do --------------------------------------------------------------------
 

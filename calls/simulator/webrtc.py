@@ -126,12 +126,12 @@ class WebRtcStream(BrowserStream):
     async def start(self) -> None:
         """Offer, connect, and say that the call may begin. Raises NotConnected."""
         self._tasks = [asyncio.create_task(self._receive())]
-        await self._send({"type": "offer", "sdp": await self._peer.offer()})
+        await self.send({"type": "offer", "sdp": await self._peer.offer()})
         async with asyncio.timeout(CONNECT_SECONDS):
             answer = await self._answer
         await self._peer.accept(answer)
         start = {"type": "start", "sample_rate": self.sample_rate, "transport": "webrtc"}
-        await self._send(start)
+        await self.send(start)
 
     async def send_frame(self, pcm: bytes) -> None:
         """Send 20 ms of PCM16."""

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator
 from websockets.asyncio.client import ClientConnection
 
 from calls.simulator.line import Line, Quality
-from calls.simulator.twilio import Account, Answer, Received, TwilioStream, new_sid, signature
+from calls.simulator.media_stream import Received
+from calls.simulator.twilio import Account, Answer, TwilioStream, new_sid, signature
 from calls.simulator.twilio_relay import RelayLine
 from calls.voice.codecs import MULAW_SILENCE
 
