@@ -16,8 +16,8 @@ from calls.providers.carriers.telnyx import simulated
 from calls.simulator.small_http import File
 from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
 from tests.calls.books import Books
+from tests.calls.carrier_line import application_on_a_port
 from tests.calls.conftest import Desk
-from tests.calls.telnyx_line import application_on_a_port
 from tests.calls.waiting import until
 from tests.peers import telnyx, twilio_cloud
 

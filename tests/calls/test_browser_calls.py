@@ -16,25 +16,16 @@ from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tenants.models import Role
 from tests.calls.conftest import staff_desk
-from tests.calls.phone import BROWSER, QUICK, Phone, noise, on_a_script
+from tests.calls.phone import BROWSER, Phone, noise
+from tests.calls.scripted import TRANSCRIBER
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
 from tests.calls.waiting import until
 from tests.conftest import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
 START = {"type": "start", "sample_rate": 16000}
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from calls import dispatch, outbox, presence, tasks, webhooks
+from calls import outbox, presence, tasks, webhooks
 from calls.live import LiveCalls
 from calls.models import Call, Command, Leg
 from calls.presence import Presence, present_processes
@@ -19,9 +19,10 @@ from calls.services.carrier_signals import leg_apply
 from calls.services.parting import MOST_STREAMS
 from calls.session import StoredCall
 from tenants.db import tenant_transaction
+from tests.calls.carrier_line import sound_on
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK, on_a_script
-from tests.calls.telnyx_line import POST, sound_on, telnyx_line
+from tests.calls.telnyx_line import telnyx_line
 from tests.calls.waiting import until
 from tests.rows import make_row
 
@@ -270,7 +271,6 @@ async def test_call_whose_process_died_is_heard_again_when_telnyx_tells(
     settings.MEDIA_ROOT = tmp_path
     on_a_script(monkeypatch)
     monkeypatch.setattr(webhooks, "NOTICED_SECONDS", 0.05)
-    monkeypatch.setattr(outbox, "post", POST)
 
     def die(call, *_end):
         """Nothing is ever heard of it again."""
@@ -279,7 +279,7 @@ async def test_call_whose_process_died_is_heard_again_when_telnyx_tells(
     async def at_once(_call):
         """There is nothing to wait for."""
 
-    async with telnyx_line(desk, settings, monkeypatch) as line:
+    async with telnyx_line(desk, quiet, settings, monkeypatch) as line:
         monkeypatch.setattr(webhooks, "listen_again", LISTEN_AGAIN)
         leg = await line.dialled()
         first = await line.hears(leg)
@@ -294,5 +294,3 @@ async def test_call_whose_process_died_is_heard_again_when_telnyx_tells(
         await line.call(state="live", streams=2, server=presence.presence.process)
         await line.hang_up(leg)
         assert (await line.call(state="ended")).end_reason == "caller_hung_up"
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)

@@ -27,7 +27,7 @@ from tests.calls.asking import ask as ask
 from tests.calls.asking import at as at
 from tests.calls.asking import line as line
 from tests.calls.asking import sent as sent
-from tests.calls.telnyx_line import POST
+from tests.calls.carrier_line import POST
 from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db

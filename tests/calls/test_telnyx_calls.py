@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from agents.brain.errors import ProviderDown
-from calls import dispatch, tasks
+from calls import tasks
 from calls.links import webhook_url
 from calls.models import (
     Call,
@@ -29,34 +29,20 @@ from calls.recordings import recordings_folder
 from calls.services.carrier_recordings import recordings_overdue
 from calls.services.lines import lines_sweep
 from tenants.db import run_in_tenant, run_unscoped
-from tests.calls.conftest import staff_desk
-from tests.calls.phone import QUICK, on_a_script
-from tests.calls.telnyx_line import CALLER, sound_on, telnyx_line
+from tests.calls.carrier_line import CALLER, sound_on
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
+from tests.calls.telnyx_line import telnyx_line
 from tests.calls.waiting import until
 from tests.peers.telnyx import Fault
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
-
 
 @pytest.fixture
 async def line(desk, quiet, settings, monkeypatch):
-    async with telnyx_line(desk, settings, monkeypatch) as telnyx:
+    async with telnyx_line(desk, quiet, settings, monkeypatch) as telnyx:
         yield telnyx
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)
 
 
 async def commands(line):

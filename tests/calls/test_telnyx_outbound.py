@@ -7,8 +7,6 @@ from django.utils import timezone
 
 from calls import dispatch, tasks
 from calls.models import Call, CallBack, Command, Leg, Number
-from calls.services import outbound
-from calls.services.outbound import Wanted, call_place
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.telnyx_line import telnyx_line
 from tests.calls.waiting import until
@@ -22,19 +20,8 @@ CUSTOMER = "+525598765432"
 
 @pytest.fixture
 async def line(desk, quiet, settings, monkeypatch):
-    monkeypatch.setattr(outbound, "may_be_called", lambda *_args: None)  # whatever time it is
-    async with telnyx_line(desk, settings, monkeypatch) as telnyx:
+    async with telnyx_line(desk, quiet, settings, monkeypatch) as telnyx:
         yield telnyx
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)
-
-
-async def place(line):
-    def write():
-        Number.objects.filter(e164=line.desk.number).update(carrier="telnyx")
-        call_place(wanted=Wanted(CUSTOMER, line.desk.agent), actor="tests")
-
-    await run_in_tenant(line.desk.tenant.id, write)
 
 
 async def order(line):
@@ -55,7 +42,7 @@ async def test_call_that_nobody_takes_ends_with_its_reason_however_often_it_is_t
 ):
     line.cloud.twice = True
     line.cloud.people[CUSTOMER] = Person(hangup_cause=cause)
-    await place(line)
+    await line.place(CUSTOMER)
     call = await line.call(state="ended")
     assert (call.end_reason, call.answered_at) == (reason, None)
     await until(lambda: line.rows(Leg, state="ended", cause=reason))
@@ -64,7 +51,7 @@ async def test_call_that_nobody_takes_ends_with_its_reason_however_often_it_is_t
 
 async def test_carrier_that_will_not_dial_ends_the_call_as_failed(line):
     line.cloud.faults.append(Fault(status=422, code="10015"))
-    await place(line)
+    await line.place(CUSTOMER)
     call = await line.call(state="ended")
     assert call.end_reason == "failed"
     assert ((await order(line)).state, len(dials(line))) == ("failed", 1)  # and nothing hung up
@@ -75,7 +62,7 @@ async def test_carrier_that_will_not_dial_ends_the_call_as_failed(line):
 async def test_dial_whose_answer_was_lost_rings_once(line):
     line.cloud.people[CUSTOMER] = Person(hangup_cause="user_busy")
     line.cloud.faults.append(Fault(cut=True, late=True))
-    await place(line)
+    await line.place(CUSTOMER)
     assert (await line.call(state="ended")).end_reason == "busy"
     await until(lambda: line.rows(Command, state="done"))
     assert len({body["command_id"] for body in dials(line)}) == 1
@@ -84,7 +71,7 @@ async def test_dial_whose_answer_was_lost_rings_once(line):
 
 async def test_carrier_that_is_down_for_good_leaves_an_order_that_nobody_repeats(line):
     line.cloud.faults.extend([Fault(status=503)] * 10)
-    await place(line)
+    await line.place(CUSTOMER)
     await until(lambda: line.rows(Command, state="unknown"))
     asked = len(dials(line))
     await dispatch.send(line.desk.tenant.id, (await order(line)).pk)

@@ -21,26 +21,14 @@ from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.trunks.shared import extensions_now
 from tenants.db import run_in_tenant, run_unscoped
-from tests.calls.conftest import staff_desk
-from tests.calls.phone import QUICK, on_a_script
-from tests.calls.threecx_line import CALLER, threecx_line
+from tests.calls.carrier_line import CALLER
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
+from tests.calls.threecx_line import threecx_line
 from tests.calls.waiting import until
 from tests.peers.threecx import Telephone
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture

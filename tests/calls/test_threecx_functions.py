@@ -8,17 +8,14 @@ import pytest
 from django.utils import timezone
 
 from agents.brain.events import Transfer
-from calls import setup
-from calls.models import Call, CarrierEvent, Command, Leg, Number, Utterance
+from calls.models import Call, CarrierEvent, Command, Leg, Utterance
 from calls.providers.carriers.threecx import briefing
-from calls.services import outbound
 from calls.services.lines import HANDED_OVER_BY, PLACED_BY, lines_sweep
-from calls.services.outbound import Wanted, call_place
 from calls.trunks import voice
 from tenants.db import run_in_tenant
+from tests.calls.acting import CUSTOMER, minded
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK, Reader, on_a_script
-from tests.calls.test_telnyx_functions import CUSTOMER, Does
 from tests.calls.threecx_line import threecx_line
 from tests.calls.waiting import until
 from tests.peers.threecx import Telephone
@@ -38,10 +35,7 @@ def mind(monkeypatch, settings, tmp_path):
     on_a_script(monkeypatch, voice=lambda rate: Reader(rate, word_ms=5))
     monkeypatch.setattr(voice, "build_synthesisers", lambda **_wishes: [Reader(voice.SAMPLE_RATE)])
     monkeypatch.setattr(briefing, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(outbound, "may_be_called", lambda *_args: None)  # whatever time it is
-    does = Does(Transfer("Ventas"))
-    monkeypatch.setattr(setup, "build_mind", lambda *_args, **_kwargs: does)
-    return does
+    return minded(monkeypatch)
 
 
 @pytest.fixture
@@ -58,17 +52,6 @@ async def line(desk, mind, quiet, monkeypatch):
 # --- calls that we place -----------------------------------------------------------------
 
 
-async def place(line):
-    """The agent calls the customer."""
-
-    def write():
-        numbers = Number.objects.filter(e164=line.desk.number)
-        numbers.update(carrier="threecx", account=line.account)
-        call_place(wanted=Wanted(CUSTOMER, line.desk.agent), actor="tests")
-
-    await run_in_tenant(line.desk.tenant.id, write)
-
-
 async def called(line, number=CUSTOMER):
     """The party at the PBX that we called at this number, once there is one."""
     parties = line.pbx.own.parties
@@ -78,7 +61,7 @@ async def called(line, number=CUSTOMER):
 
 
 async def test_customer_who_picks_up_talks_with_the_agent_until_they_hang_up(line):
-    await place(line)
+    await line.place(CUSTOMER, account=line.account)
     party = await called(line)
     await until(lambda: party.played.stretches)
     await until(lambda: line.rows(Utterance, role="agent"))
@@ -106,7 +89,7 @@ async def test_customer_who_is_not_reached_is_in_the_call_log_with_the_reason(
     line, telephone, reason
 ):
     line.pbx.telephones[CUSTOMER] = telephone
-    await place(line)
+    await line.place(CUSTOMER, account=line.account)
     if telephone.picks_up_after > 1:  # it rings and rings, and the PBX gives up
         await until(lambda: line.rows(Leg, state="ringing"))
         line.pbx.leave(await called(line))
@@ -118,7 +101,7 @@ async def test_customer_who_is_not_reached_is_in_the_call_log_with_the_reason(
 
 async def test_call_whose_order_was_never_answered_is_found_again_and_rings_once(line):
     line.pbx.faults.late.append(("/makecall", 500))
-    await place(line)
+    await line.place(CUSTOMER, account=line.account)
     party = await called(line)
     await until(lambda: party.played.stretches)
     call = await line.call(state="live")
@@ -131,7 +114,7 @@ async def test_call_whose_order_was_never_answered_is_found_again_and_rings_once
 
 async def test_call_that_was_given_up_and_rings_after_all_is_hung_up(line):
     line.pbx.faults.statuses.append(("/makecall", 500))
-    await place(line)
+    await line.place(CUSTOMER, account=line.account)
     await until(lambda: line.rows(Command, kind="place", state="unknown"))
     late = timezone.now() + 2 * PLACED_BY
     assert await run_in_tenant(line.desk.tenant.id, lines_sweep, now=late) == 1
@@ -147,7 +130,7 @@ async def test_call_that_was_given_up_and_rings_after_all_is_hung_up(line):
 
 async def asks_for_sales(line, mind, *, warm):
     """A caller is greeted, presses a key, and the agent hands them to the extension."""
-    mind.action = Transfer("Ventas", warm=warm, briefing="Un reembolso.")
+    mind(Transfer("Ventas", warm=warm, briefing="Un reembolso."))
     party = await line.dialled()
     await until(lambda: line.rows(Utterance, role="agent"))
     line.pbx.press(party, "1#")

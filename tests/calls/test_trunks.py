@@ -23,28 +23,16 @@ from calls.trunks.desk import Desk
 from calls.trunks.shared import Lease, RedisTokens
 from tenants.db import lookup, run_in_tenant, run_unscoped, tenant_transaction
 from tenants.models import Tenant
-from tests.calls.conftest import staff_desk
-from tests.calls.phone import QUICK as TURNS
-from tests.calls.phone import on_a_script
-from tests.calls.threecx_line import CALLER, QUICK, threecx_line
+from tests.calls.carrier_line import CALLER
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
+from tests.calls.threecx_line import QUICK, threecx_line
 from tests.calls.waiting import until
 from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": TURNS}
 AT = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture

@@ -16,24 +16,15 @@ from calls.providers.tts.cache import CachedSynthesiser, PhraseCache
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import ring_form, staff_desk
-from tests.calls.phone import QUICK, Phone, Reader, on_a_script
+from tests.calls.phone import Phone, Reader, on_a_script
+from tests.calls.scripted import TRANSCRIBER
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
 from tests.calls.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SID = "CA" + "1" * 32
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture

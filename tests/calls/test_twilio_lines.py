@@ -8,7 +8,7 @@ import wave
 import pytest
 from django.utils import timezone
 
-from calls import dispatch, tasks
+from calls import tasks
 from calls.models import (
     Call,
     CarrierAccount,
@@ -21,40 +21,24 @@ from calls.models import (
     Utterance,
 )
 from calls.recordings import recordings_folder
-from calls.services import outbound
 from calls.services.lines import SILENT_AFTER, lines_sweep
-from calls.services.outbound import Wanted, call_place
 from tenants.db import run_in_tenant, run_unscoped
-from tests.calls.conftest import staff_desk
-from tests.calls.phone import QUICK, on_a_script
-from tests.calls.telnyx_line import sound_on
-from tests.calls.twilio_line import CALLER, twilio_line
+from tests.calls.carrier_line import CALLER, sound_on
+from tests.calls.scripted import desk as desk
+from tests.calls.scripted import scripted as scripted
+from tests.calls.twilio_line import twilio_line
 from tests.calls.waiting import until
 from tests.peers.twilio_cloud import Fault, Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TRANSCRIBER = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
 CUSTOMER = "+525598761111"
-
-
-@pytest.fixture(autouse=True)
-def scripted(monkeypatch, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
-    on_a_script(monkeypatch)
-
-
-@pytest.fixture
-def desk(tenant):
-    return staff_desk(tenant, "+525512340001", transcriber=TRANSCRIBER)
 
 
 @pytest.fixture
 async def line(desk, quiet, settings, monkeypatch):
-    async with twilio_line(desk, settings, monkeypatch) as twilio:
+    async with twilio_line(desk, quiet, settings, monkeypatch) as twilio:
         yield twilio
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)
 
 
 async def strays():
@@ -199,16 +183,6 @@ async def test_stream_of_another_account_gets_nothing(line, account):
 # --- calls that we place -----------------------------------------------------------------------
 
 
-async def place(line, monkeypatch):
-    monkeypatch.setattr(outbound, "may_be_called", lambda *_args: None)  # whatever time it is
-
-    def write():
-        Number.objects.filter(e164=line.desk.number).update(carrier="twilio")
-        call_place(wanted=Wanted(CUSTOMER, line.desk.agent), actor="tests")
-
-    await run_in_tenant(line.desk.tenant.id, write)
-
-
 @pytest.mark.parametrize(
     ("status", "reason"),
     [("busy", "busy"), ("no-answer", "no_answer"), ("failed", "failed")],
@@ -216,7 +190,7 @@ async def place(line, monkeypatch):
 async def test_call_that_nobody_takes_ends_with_its_reason(line, monkeypatch, status, reason):
     line.cloud.twice = True
     line.cloud.people[CUSTOMER] = Person(status=status)
-    await place(line, monkeypatch)
+    await line.place(CUSTOMER)
     call = await line.call(state="ended")
     assert (call.end_reason, call.answered_at) == (reason, None)
     await until(lambda: line.rows(Leg, state="ended", cause=reason))
@@ -230,7 +204,7 @@ async def test_dial_whose_answer_was_lost_is_not_repeated_and_ends_by_its_callba
 ):
     line.cloud.people[CUSTOMER] = Person(status="busy")
     line.cloud.faults.append(Fault(cut=True, late=True))
-    await place(line, monkeypatch)
+    await line.place(CUSTOMER)
     assert (await line.call(state="ended")).end_reason == "busy"
     await until(lambda: line.rows(Command, state="unknown"))
     assert len(line.dials()) == len(line.cloud.legs) == 1
@@ -238,7 +212,7 @@ async def test_dial_whose_answer_was_lost_is_not_repeated_and_ends_by_its_callba
 
 async def test_machine_is_hung_up_on_where_no_messages_are_left(line, monkeypatch):
     line.cloud.people[CUSTOMER] = Person(answered_by="machine_end_beep")
-    await place(line, monkeypatch)
+    await line.place(CUSTOMER)
     assert (await line.call(state="ended")).end_reason == "voicemail"
     await until(lambda: line.rows(Leg, state="ended", picked_up="machine"))
 
@@ -246,7 +220,7 @@ async def test_machine_is_hung_up_on_where_no_messages_are_left(line, monkeypatc
 async def test_recording_of_a_call_is_fetched_and_stored(line, account, monkeypatch):
     asked = []
     monkeypatch.setattr(tasks.fetch_recording, "delay", lambda *args: asked.append(args))
-    await place(line, monkeypatch)
+    await line.place(CUSTOMER)
     await until(lambda: line.rows(Utterance, role="agent"))
     (leg,) = line.cloud.legs.values()
     (form,) = line.dials()

@@ -5,21 +5,20 @@ from __future__ import annotations
 import pytest
 
 from agents.brain.events import HandOff, HangUp, TextDelta, Transfer
-from calls import dispatch, reception, setup, spoken
+from calls import reception, setup, spoken
 from calls.links import RELAY_PATH, socket_url
-from calls.models import Call, CallEvent, Command, Leg, Number, Recording, Utterance
+from calls.models import Call, CallEvent, Command, Leg, Recording, Utterance
 from calls.providers.carriers import answers
 from calls.providers.carriers.errors import NOT_ALLOWED
 from calls.relaying import relay_of
-from calls.services import outbound
 from calls.services.intake import Ring
-from calls.services.outbound import Wanted, call_place
 from calls.simulator.twilio import Answer, new_sid
 from calls.tokens import stream_token
 from tenants.db import run_in_tenant, run_unscoped
+from tests.calls.carrier_line import CALLER
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import on_a_script
-from tests.calls.twilio_line import CALLER, twilio_line
+from tests.calls.twilio_line import twilio_line
 from tests.calls.waiting import until
 from tests.peers.twilio import RudeRelay
 from tests.peers.twilio_cloud import Person
@@ -76,10 +75,8 @@ def desk(tenant):
 
 @pytest.fixture
 async def line(desk, mind, quiet, settings, monkeypatch):
-    async with twilio_line(desk, settings, monkeypatch) as twilio:
+    async with twilio_line(desk, quiet, settings, monkeypatch) as twilio:
         yield twilio
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)
 
 
 async def dialled(line):
@@ -348,20 +345,9 @@ async def test_option_is_nothing_to_calls_by_other_carriers(line, desk):
 # --- calls that we place -----------------------------------------------------------------------
 
 
-async def placed(line, monkeypatch, person):
-    line.cloud.people[CUSTOMER] = person
-    monkeypatch.setattr(outbound, "may_be_called", lambda *_args: None)
-
-    def place():
-        Number.objects.filter(e164=line.desk.number).update(carrier="twilio")
-        call_place(wanted=Wanted(CUSTOMER, line.desk.agent), actor="tests")
-
-    await run_in_tenant(line.desk.tenant.id, place)
-
-
-async def test_person_whom_we_call_talks_with_the_agent_in_twilios_voice(line, mind, monkeypatch):
+async def test_person_whom_we_call_talks_with_the_agent_in_twilios_voice(line, mind):
     mind.action = HangUp()
-    await placed(line, monkeypatch, Person())
+    await line.place(CUSTOMER)
     await until(lambda: line.rows(Leg, picked_up="human"))
     (leg,) = line.cloud.legs.values()
     await asks(line, await hears(leg), "No, gracias.")
@@ -369,21 +355,22 @@ async def test_person_whom_we_call_talks_with_the_agent_in_twilios_voice(line, m
     assert (await line.call(state="ended")).end_reason == "agent_hung_up"
 
 
-async def test_machine_is_left_the_message_after_its_beep(line, monkeypatch):
-    await placed(line, monkeypatch, Person(answered_by="machine_end_beep"))
+async def test_machine_is_left_the_message_after_its_beep(line):
+    line.cloud.people[CUSTOMER] = line.machine
+    await line.place(CUSTOMER)
     assert (await line.call(state="ended")).end_reason == "voicemail_left"
     (leg,) = line.cloud.legs.values()
     assert leg.relay.heard[-3:] == MESSAGE.split()
 
 
-async def test_agent_who_waits_for_the_verdict_talks_in_twilios_voice_too(line, desk, monkeypatch):
+async def test_agent_who_waits_for_the_verdict_talks_in_twilios_voice_too(line, desk):
     careful = {**PROFILE, "advanced": {**PROFILE["advanced"], "verdict_first": True}}
 
     def careful_desk():
         return staff_desk(desk.tenant, "+525512340008", slug="careful", **careful)
 
     line.desk = await run_unscoped(careful_desk)
-    await placed(line, monkeypatch, Person())
+    await line.place(CUSTOMER)
     (leg,) = await until(lambda: list(line.cloud.legs.values()))
     assert (await hears(leg)).heard
     await line.cloud.hang_up(leg)

@@ -7,15 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from calls import dispatch
-from calls.models import Call, Command, Leg, Number, Utterance
+from calls.models import Call, Command, Leg, Utterance
 from calls.providers.carriers.port import MachineDetection
-from calls.services import outbound
 from calls.services.lines import lines_sweep
-from calls.services.outbound import Wanted, call_place
-from calls.simulator import telnyx_legs as simulated_telnyx
-from calls.simulator import twilio_cloud as simulated_twilio
-from tenants.db import run_in_tenant, tenant_transaction
+from tenants.db import run_unscoped, tenant_transaction
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import QUICK, on_a_script
 from tests.calls.telnyx_line import telnyx_line
@@ -25,53 +20,30 @@ from tests.rows import make_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CUSTOMER, MESSAGE = "+525598765432", "Le llamó Andrea."
-LINES = {"telnyx": telnyx_line, "twilio": twilio_line}
-PEOPLE = {
-    "telnyx": lambda machine: simulated_telnyx.Person(detected=(machine and "machine") or "human"),
-    "twilio": lambda machine: simulated_twilio.Person(
-        answered_by=(machine and "machine_end_silence") or "human"
-    ),
-}
+CUSTOMER = "+525598765432"
 
 
-@pytest.fixture(params=LINES)
-def carrier(request):
-    return request.param
-
-
-@pytest.fixture
-async def place(tenant, carrier, quiet, settings, monkeypatch, tmp_path):
-    """Have an agent with this setting call the customer, who may be a machine."""
+@pytest.fixture(params=[telnyx_line, twilio_line], ids=["telnyx", "twilio"])
+async def place(request, tenant, quiet, settings, monkeypatch, tmp_path):
+    """Have an agent that waits for the verdict call the customer, who may be a machine."""
     settings.MEDIA_ROOT = tmp_path
     on_a_script(monkeypatch)
-    monkeypatch.setattr(outbound, "may_be_called", lambda *_args: None)
     advanced = {"verdict_first": True, "voicemail": "hang_up"}
     transcriber = {"provider": "embedded", "languages": ["es-MX"], "turns": QUICK}
-
-    def made(**more):
-        desk = staff_desk(
-            tenant, "+525512340001", greeting="Hola.", transcriber=transcriber,
-            advanced=advanced | more,
-        )  # fmt: skip
-        Number.objects.update(carrier=carrier)
-        return desk
-
-    desk = await run_in_tenant(tenant.id, made)
-    async with LINES[carrier](desk, settings, monkeypatch) as line:
+    desk = await run_unscoped(
+        staff_desk, tenant, "+525512340001", transcriber=transcriber, advanced=advanced
+    )
+    async with request.param(desk, quiet, settings, monkeypatch) as line:
 
         async def placed(*, machine):
-            line.cloud.people[CUSTOMER] = PEOPLE[carrier](machine)
-            wanted = Wanted(CUSTOMER, desk.agent)
-            await run_in_tenant(tenant.id, lambda: call_place(wanted=wanted, actor="tests"))
+            line.cloud.people[CUSTOMER] = line.machine if machine else line.person()
+            await line.place(CUSTOMER)
             return line
 
         yield placed
-        await dispatch.close_all()
-        await until(lambda: not quiet._background)
 
 
-async def test_person_is_connected_once_they_are_known_to_be_one(place, carrier):
+async def test_person_is_connected_once_they_are_known_to_be_one(place):
     line = await place(machine=False)
     await until(lambda: line.rows(Utterance, role="agent"))
     (row,) = await line.rows(Leg)
@@ -80,7 +52,7 @@ async def test_person_is_connected_once_they_are_known_to_be_one(place, carrier)
     assert order.arguments["verdict_first"] is True
     assert order.arguments["detect"] == MachineDetection.AT_ONCE
     (leg,) = line.cloud.legs.values()
-    await (leg.stream.stop() if carrier == "telnyx" else line.cloud.hang_up(leg))
+    await line.hang_up(leg)
     assert (await line.call(state="ended")).end_reason == "caller_hung_up"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from calls import dispatch, outbox
+from calls import outbox
 from calls.models import CarrierAccount
 from calls.providers.carriers.threecx import events
 from calls.providers.carriers.threecx.events import ListenOptions
@@ -16,25 +16,22 @@ from calls.trunks import keeper
 from calls.trunks.desk import Desk
 from calls.trunks.keeper import Times
 from tenants.db import run_in_tenant
-from tests.calls.books import Books
+from tests.calls.carrier_line import CALLER, CarrierLine, at_work, settled
 from tests.calls.waiting import until
-from tests.peers.threecx import KEY, Party, RudePbx, keep_talking
+from tests.peers.threecx import KEY, Party, RudePbx
 
-CALLER = "+525598765432"
 QUICK = Times(beat=0.05, look=0.05, retry=0.05, placed=1.0, after_failure=0.1)
-POST = outbox.post  # before tests keep orders in
-
-__all__ = ["CALLER", "POST", "QUICK", "Line", "keep_talking", "make_account", "threecx_line"]
 
 
 @dataclass
-class Line(Books):
+class Line(CarrierLine):
     """The PBX, and what the application has of a desk's calls."""
 
     pbx: RudePbx
     desk: Any
     trunks: Desk
     account: CarrierAccount
+    carrier = "threecx"
 
     async def dialled(self, **fields: Any) -> Party:
         """Somebody calls the desk, is answered, and hears it."""
@@ -59,12 +56,7 @@ def make_account(pbx: RudePbx, **fields: Any) -> CarrierAccount:
 @asynccontextmanager
 async def threecx_line(desk: Any, live: Any, monkeypatch: Any) -> AsyncIterator[Line]:
     """A PBX that the desk's tenant has an account at, listened to."""
-
-    async def unprepared(_tenant_id: int, _public_id: Any) -> None:
-        """Greetings are spoken at once by the scripted voice."""
-
-    monkeypatch.setattr(keeper, "prepare_greeting", unprepared)
-    monkeypatch.setattr(outbox, "post", POST)
+    at_work(monkeypatch, keeper)
     monkeypatch.setattr("calls.trunks.desk.LOOK_SECONDS", 0.1)
     monkeypatch.setattr(events, "ListenOptions", partial(ListenOptions, first_wait=0.05))
     outbox.open_here()
@@ -78,5 +70,4 @@ async def threecx_line(desk: Any, live: Any, monkeypatch: Any) -> AsyncIterator[
         finally:
             await trunks.end()
             await live.writer.drained(5)  # which may order something of the PBX
-            await until(lambda: not live._background)
-            await dispatch.close_all()
+            await settled(live)
