@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from django.db import DatabaseError, InterfaceError
+from django.conf import settings
 from django.http import HttpResponse, HttpResponseForbidden
 
 from calls import reception, spoken
@@ -52,11 +52,16 @@ async def answer(asking: Asking, origin: Origin, told: Event) -> HttpResponse | 
 
 
 def answer_without_database(asking: Asking, told: Event) -> HttpResponse | None:
-    """What a caller hears whose call cannot be kept; None for what the carrier sends again."""
-    question = asking.question(told)
-    if not isinstance(question, WhoAnswers):
-        return None
-    return _written(asking, _refused(_nobody_there(question)))
+    """What a caller hears while nothing can be kept; None for what the carrier sends again."""
+    match asking.question(told):
+        case WhoAnswers() as question:
+            return _written(asking, _refused(_nobody_there(question)))
+        case Settled(settled):
+            return _written(asking, settled)
+        case None:
+            return None
+    language = settings.LANGUAGE_CODE
+    return _written(asking, LastWord(spoken.say(spoken.CUT_OFF, language), language))
 
 
 def _written(asking: Asking, given: Answer) -> HttpResponse:
@@ -81,9 +86,6 @@ async def _incoming(
         log.warning("%s: %s was announced before and is not waiting: %s",
                     ring.carrier, ring.carrier_id, replay)  # fmt: skip
         return HttpResponseForbidden()
-    except (DatabaseError, InterfaceError):
-        log.exception("%s: %s cannot be taken, the database is away", ring.carrier, told.leg)
-        found = _nobody_there(question)
     if isinstance(found, reception.Refusal):
         return _written(asking, _refused(found))
     target = stream_target(ring.carrier, found.public_id, relay=found.relay)

@@ -98,15 +98,23 @@ async def _take(request: HttpRequest, entry: Carrier, origin: Origin, event: Eve
         log.warning("%s: %s is not as documented: %s", entry.name, request.path, error)
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     except (DatabaseError, InterfaceError):
-        log.exception("%s: %s cannot be kept", entry.name, request.path)
-        spoken = answer_without_database(entry.asking, event) if entry.asking else None
-        return spoken or HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return _helpless(request, entry, event)
     if kept is not None:
         live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
-    answered = await answer(entry.asking, origin, event) if entry.asking else None
+    try:
+        answered = await answer(entry.asking, origin, event) if entry.asking else None
+    except (DatabaseError, InterfaceError):
+        return _helpless(request, entry, event)
     # Who reads answers takes an empty page for a faulty one.
     status = HTTPStatus.NO_CONTENT if entry.asking else HTTPStatus.OK
     return answered or HttpResponse(status=status)
+
+
+def _helpless(request: HttpRequest, entry: Carrier, event: Event) -> HttpResponse:
+    """The database is away: whoever waits for an answer hears a word, the rest is sent again."""
+    log.exception("%s: %s cannot be taken", entry.name, request.path)
+    said = answer_without_database(entry.asking, event) if entry.asking else None
+    return said or HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def _origin(

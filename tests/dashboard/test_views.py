@@ -165,7 +165,7 @@ def test_the_call_log_shows_a_call_that_never_began_with_its_reason(
     assert queries_of(client, address) <= 12
 
 
-def placed_for_a_campaign(**fields: object) -> Call:
+def placed_for_a_campaign(**fields: Any) -> Call:
     """An outbound call to +525512345678 that the campaign "Spring" placed."""
     call = make_call(
         make_version(), direction="outbound", channel="telnyx", from_number="+12125550100",
