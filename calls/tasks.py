@@ -24,7 +24,7 @@ from calls.services.carrier_events import (
     messages_told,
     stray_events_forget,
 )
-from calls.services.carrier_recordings import recordings_overdue
+from calls.services.carrier_recordings import OVERDUE, recordings_overdue
 from calls.services.carrier_signals import leg_apply
 from calls.services.finalise import call_finalise
 from calls.services.lines import lines_sweep
@@ -33,13 +33,19 @@ from calls.services.message_orders import messages_waiting
 from calls.services.message_signals import message_apply
 from calls.services.orders import commands_waiting
 from tenants.db import tenant_transaction
-from tenants.selectors import active_tenant_ids
-from tenants.tasks import tenant_task
+from tenants.tasks import in_each_tenant, tenant_task
 
 log = logging.getLogger(__name__)
 
 
-@tenant_task(autoretry_for=(OSError,), retry_backoff=True, max_retries=5)
+# What a sweeper asks for again waits in its queue no longer than this, else it piles up there.
+ASKED_AGAIN_SECONDS = 60.0
+STEP_SECONDS = 10.0  # the same for a step, of which there will be another
+
+
+@tenant_task(
+    autoretry_for=(OSError,), retry_backoff=True, max_retries=5, expires=ASKED_AGAIN_SECONDS
+)
 def finalise_call(_tenant_id: int, call_id: int) -> None:
     """Make the figures and the summary of a call that has ended. Doing it twice is harmless."""
     call = Call.objects.filter(pk=call_id).first()
@@ -47,19 +53,19 @@ def finalise_call(_tenant_id: int, call_id: int) -> None:
         call_finalise(call=call)
 
 
-@tenant_task(atomic=False)
+@tenant_task(atomic=False, expires=ASKED_AGAIN_SECONDS)
 def send_command(tenant_id: int, command_id: int) -> None:
     """Send an order to its carrier. It is claimed first, so twice is as good as once."""
     asyncio.run(_closing(dispatch.send(tenant_id, command_id)))
 
 
-@tenant_task(atomic=False)
+@tenant_task(atomic=False, expires=ASKED_AGAIN_SECONDS)
 def send_message(tenant_id: int, message_id: int) -> None:
     """Send a written message. It is claimed first, so twice is as good as once."""
     asyncio.run(_closing(messaging.send(tenant_id, message_id)))
 
 
-@tenant_task(atomic=False)
+@tenant_task(atomic=False, expires=ASKED_AGAIN_SECONDS)
 def fetch_message_file(tenant_id: int, file_id: int) -> None:
     """Bring what came with a message from its carrier. Doing it twice is harmless."""
     asyncio.run(_closing(message_files.fetch(tenant_id, file_id)))
@@ -84,14 +90,18 @@ def run_campaigns() -> None:
     """Ask for a step of every campaign that has something to do, in every tenant."""
     if not _platform_is_open():
         return
-    for tenant_id in list(active_tenant_ids()):
-        with tenant_transaction(tenant_id):
-            underway = campaigns_underway()
-        for campaign_id in underway:
-            run_campaign.delay(tenant_id, campaign_id)
+    in_each_tenant(_run_campaigns_of)
 
 
-@tenant_task()
+def _run_campaigns_of(tenant_id: int) -> int:
+    with tenant_transaction(tenant_id):
+        underway = campaigns_underway()
+    for campaign_id in underway:
+        run_campaign.delay(tenant_id, campaign_id)
+    return len(underway)
+
+
+@tenant_task(expires=STEP_SECONDS)
 def run_campaign(_tenant_id: int, campaign_id: int) -> None:
     """One step of a campaign; what it orders of carriers is sent once that is committed."""
     campaign_step(campaign_id=campaign_id)
@@ -102,15 +112,18 @@ def run_call_backs() -> None:
     """Ask for a step of every call-back that is due or whose call has ended, in every tenant."""
     if not _platform_is_open():
         return
-    now = timezone.now()
-    for tenant_id in list(active_tenant_ids()):
-        with tenant_transaction(tenant_id):
-            underway = call_backs_underway(now=now)
-        for call_back_id in underway:
-            run_call_back.delay(tenant_id, call_back_id)
+    in_each_tenant(_run_call_backs_of)
 
 
-@tenant_task()
+def _run_call_backs_of(tenant_id: int) -> int:
+    with tenant_transaction(tenant_id):
+        underway = call_backs_underway(now=timezone.now())
+    for call_back_id in underway:
+        run_call_back.delay(tenant_id, call_back_id)
+    return len(underway)
+
+
+@tenant_task(expires=STEP_SECONDS)
 def run_call_back(_tenant_id: int, call_back_id: int) -> None:
     """One step of a call-back; what it orders of a carrier is sent once that is committed."""
     call_back_step(call_back_id=call_back_id)
@@ -119,11 +132,15 @@ def run_call_back(_tenant_id: int, call_back_id: int) -> None:
 @shared_task  # type: ignore[untyped-decorator]
 def sweep_calls() -> int:
     """Close the calls that no server holds any more, in every tenant; how many those were."""
-    now, closed = timezone.now(), 0
-    for tenant_id in list(active_tenant_ids()):
-        with tenant_transaction(tenant_id):
-            closed += calls_sweep(now=now)
-            calls_without_figures(now=now)
+    return in_each_tenant(_sweep_calls_of)
+
+
+def _sweep_calls_of(tenant_id: int) -> int:
+    now = timezone.now()
+    with tenant_transaction(tenant_id):
+        closed = calls_sweep(now=now)
+    with tenant_transaction(tenant_id):
+        calls_without_figures(now=now)
     return closed
 
 
@@ -133,17 +150,19 @@ def sweep_servers() -> int:
     present = asyncio.run(present_processes())
     if present is None:  # `sweep_calls` finds them, later
         return 0
-    now, closed = timezone.now(), 0
-    for tenant_id in list(active_tenant_ids()):
+    now = timezone.now()
+
+    def sweep(tenant_id: int) -> int:
         with tenant_transaction(tenant_id):
-            closed += calls_of_gone_servers(present=present, now=now)
-    return closed
+            return calls_of_gone_servers(present=present, now=now)
+
+    return in_each_tenant(sweep)
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def sweep_messages() -> int:
     """Finish, in every tenant, what a process that died left of written messages; how much."""
-    return sum(_sweep_messages_of(tenant_id) for tenant_id in list(active_tenant_ids()))
+    return in_each_tenant(_sweep_messages_of)
 
 
 def _sweep_messages_of(tenant_id: int) -> int:
@@ -169,16 +188,19 @@ def _sweep_messages_of(tenant_id: int) -> int:
 @shared_task  # type: ignore[untyped-decorator]
 def sweep_carriers() -> int:
     """Finish, in every tenant, what a process that died left of its carriers; how much."""
-    return sum(_sweep_carriers_of(tenant_id) for tenant_id in list(active_tenant_ids()))
+    return in_each_tenant(_sweep_carriers_of)
 
 
 @shared_task  # type: ignore[untyped-decorator]
 def forget_carrier_events() -> int:
     """Let go of what carriers told long ago; how many events."""
-    now, gone = timezone.now(), 0
-    for tenant_id in list(active_tenant_ids()):
+    now = timezone.now()
+
+    def forget(tenant_id: int) -> int:
         with tenant_transaction(tenant_id):
-            gone += events_forget(now=now)
+            return events_forget(now=now)
+
+    gone = in_each_tenant(forget)
     stray_events_forget(now=now)
     return gone
 
@@ -210,7 +232,11 @@ def check_account(tenant_id: int, account_id: int) -> None:
 
 
 @tenant_task(
-    atomic=False, autoretry_for=(OSError, ProviderError), retry_backoff=True, max_retries=3
+    atomic=False,
+    autoretry_for=(OSError, ProviderError),
+    retry_backoff=True,
+    max_retries=3,
+    expires=OVERDUE.total_seconds(),
 )
 def fetch_recording(tenant_id: int, recording_id: int, url: str) -> None:
     """Bring a recording from its carrier. Doing it twice is harmless."""

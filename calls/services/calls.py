@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models.functions import Mod
 from django.utils import timezone
 
 from agents.models import AgentVersion
@@ -28,6 +29,11 @@ from calls.voice.end_reasons import EndReason
 LOST_AFTER = timedelta(seconds=25)
 GONE_AFTER = timedelta(seconds=7)
 RING_LIMIT = timedelta(seconds=150)
+
+FIGURES_AFTER = timedelta(minutes=1)  # where the worker that was asked at the call's end died
+OLD_AFTER = FIGURES_AFTER + timedelta(minutes=10)
+SWEEP_SECONDS = 10
+_TURNS = 60  # sweeps, in which each old call has its turn once
 
 
 def call_append(*, call_id: int, items: Sequence[Item]) -> None:
@@ -151,11 +157,18 @@ def _comes_back(call: Call, now: datetime) -> bool:
 
 
 def calls_without_figures(*, now: datetime) -> None:
-    """Ask again for the figures of calls that ended a while ago and have none."""
-    waiting = Call.objects.filter(
-        state=State.ENDED, finalised_at=None, ended_at__lt=now - timedelta(minutes=1)
-    ).values_list("pk", flat=True)[:500]
-    finalise_on_commit(waiting)
+    """Ask again for the figures of calls that ended a while ago and have none.
+
+    For ten minutes at every sweep, then once in ten minutes each: calls whose figures cannot be
+    made stand in nobody's way.
+    """
+    waiting = Call.objects.filter(state=State.ENDED, finalised_at=None)
+    old = now - OLD_AFTER
+    young = waiting.filter(ended_at__lt=now - FIGURES_AFTER, ended_at__gte=old)
+    turn = int(now.timestamp() // SWEEP_SECONDS) % _TURNS
+    turns = waiting.filter(ended_at__lt=old).alias(turn=Mod("pk", _TURNS)).filter(turn=turn)
+    for asked in (young.order_by("-ended_at"), turns.order_by("-ended_at")):
+        finalise_on_commit(asked.values_list("pk", flat=True)[:500])
 
 
 def finalise_on_commit(call_ids: Iterable[int]) -> None:

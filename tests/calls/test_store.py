@@ -9,17 +9,25 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from calls import tasks
 from calls import writer as writer_module
 from calls.jsontext import clean
 from calls.models import Call, CallEvent, Utterance
 from calls.rows import CallRef, Closing, EventRow, TurnRow
-from calls.services.calls import call_close, calls_alive, calls_sweep
+from calls.services.calls import (
+    call_close,
+    calls_alive,
+    calls_sweep,
+    calls_without_figures,
+)
 from calls.store import CallStore
 from calls.tasks import finalise_call, sweep_calls
 from calls.voice.ports import Turn
 from calls.writer import Writer
+from tenants.context import current_tenant_id
 from tenants.db import run_in_tenant, tenant_transaction
 from tests.calls.waiting import until
+from tests.rows import make_row
 
 
 def turn(text="hola", **fields):
@@ -318,7 +326,58 @@ async def test_heartbeat_keeps_a_silent_call_from_the_sweeper(desk, writer, monk
     assert await writer.drained(5) == 0
 
 
+@pytest.mark.parametrize(
+    ("task", "step"),
+    [
+        (tasks.sweep_calls, "calls_sweep"),
+        (tasks.sweep_messages, "messages_told"),
+        (tasks.sweep_carriers, "legs_waiting"),
+        (tasks.forget_carrier_events, "events_forget"),
+        (tasks.run_campaigns, "campaigns_underway"),
+        (tasks.run_call_backs, "call_backs_underway"),
+    ],
+)
+def test_first_tenants_defect_keeps_no_sweeper_from_the_second(
+    tenant, other_tenant, monkeypatch, task, step
+):
+    swept, own = [], getattr(tasks, step)
+
+    def fail_first(**arguments):
+        swept.append(current_tenant_id("a sweeper"))
+        if swept[-1] == tenant.id:
+            raise RuntimeError("broken")
+        return own(**arguments)
+
+    monkeypatch.setattr(tasks, step, fail_first)
+    monkeypatch.setattr(tasks, "_platform_is_open", lambda: True)
+    task()
+    assert swept == [tenant.id, other_tenant.id]
+
+
 # --- figures -----------------------------------------------------------------------------------
+
+
+def test_calls_without_figures_are_asked_for_often_while_young_and_rarely_after(
+    tenant, monkeypatch, django_capture_on_commit_callbacks
+):
+    asked = []
+    monkeypatch.setattr(finalise_call, "delay", lambda _tenant_id, pk: asked.append(pk))
+    now = timezone.now()
+    with tenant_transaction(tenant.id):
+        ages = (timedelta(seconds=30), timedelta(minutes=5), timedelta(days=3))
+        fresh, young, old = (
+            make_row(Call, state="ended", end_reason="caller_hung_up", ended_at=now - age).pk
+            for age in ages
+        )  # fmt: skip
+        with django_capture_on_commit_callbacks(execute=True):
+            for sweep in range(60):
+                calls_without_figures(now=now + timedelta(microseconds=sweep))
+    assert (asked.count(fresh), asked.count(young)) == (0, 60)
+    asked.clear()
+    with tenant_transaction(tenant.id), django_capture_on_commit_callbacks(execute=True):
+        for sweep in range(120):
+            calls_without_figures(now=now + timedelta(hours=1, seconds=10 * sweep))
+    assert (asked.count(fresh), asked.count(young), asked.count(old)) == (2, 2, 2)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import CommandError, call_command
 from django.db import connection
 
@@ -11,7 +12,7 @@ from tenants.db import tenant_transaction
 from tenants.errors import WrongTenant
 from tenants.management.base import TenantCommand
 from tenants.models import ApiKey, Membership
-from tenants.tasks import tenant_task
+from tenants.tasks import in_each_tenant, tenant_task
 from tests.rows import make_row
 
 
@@ -38,6 +39,32 @@ def test_a_task_runs_inside_its_tenant(tenant, owner, staff, outsider):
     assert count_members(tenant.id) == 2
     assert count_members.delay(tenant.id, extra=5).result == 7
     assert maybe_tenant_id() is None
+
+
+def test_one_tenants_defect_keeps_no_other_waiting(tenant, other_tenant, caplog):
+    done = []
+
+    def work(tenant_id):
+        if tenant_id == tenant.id:
+            raise RuntimeError("broken")
+        done.append(tenant_id)
+        return 3
+
+    assert in_each_tenant(work) == 3
+    assert done == [other_tenant.id]
+    assert f"tenant {tenant.id}: " in caplog.text
+
+
+def test_a_task_that_has_to_end_goes_to_no_further_tenant(tenant, other_tenant):
+    asked = []
+
+    def work(tenant_id):
+        asked.append(tenant_id)
+        raise SoftTimeLimitExceeded
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        in_each_tenant(work)
+    assert asked == [tenant.id]
 
 
 @pytest.mark.parametrize("wrong", [None, "1", True, 1.0])
