@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
-from unfold.decorators import action
+from unfold.decorators import action, display
 
 from agents.models import Agent, AgentVersion
 from agents.selectors import published_version
@@ -46,12 +46,17 @@ class AgentAdmin(TenantModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         """Slug and language are in use once the agent exists."""
-        return ("public_id", "slug", "language") if obj is not None else ()
+        return ("api_id", "slug", "language") if obj is not None else ()
 
     def get_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         """With the id by which the API knows it, once it has one."""
         names = ("name", "slug", "language", "is_active")
-        return (*names, "public_id") if obj is not None else names
+        return (*names, "api_id") if obj is not None else names
+
+    @display(description=_("id in the API"))  # type: ignore[untyped-decorator]
+    def api_id(self, agent: Agent) -> str:
+        """What programs call it by."""
+        return str(agent.public_id)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Agent | None = None) -> Any:
         """Only while the slug can be typed."""
