@@ -7,7 +7,7 @@ So a webhook told twice, or to another process, calls for the same commands with
     warm:   dial -> answered: brief -> key: join, or none: hang up -> the person's leg ends
             (meanwhile the caller hears music, which ends before they are joined)
 
-The caller stays with the agent until the two are joined, and with it if they never are.
+The agent has let the caller go by then, and has them again if the two are never joined.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     call the person -> briefing -> key: the caller comes into the person's room
                                 -> another key, none, hung up, nobody there: nothing changes
 
-The caller stays with the agent until the person has accepted, and with it if they never do.
+The agent has let the caller go by then: they hear music until the person has accepted, and are
+with the agent again if that never happens.
 There is no state but what the addresses carry that Twilio was told, so what comes next follows
 from one callback alone. Twilio knows no command ids: the steps of an event are taken once, by
 whoever stored it as new.
