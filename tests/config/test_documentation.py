@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from calls.voice.end_reasons import EndReason
 from config.environment import variables
 from config.settings.env import Environment
 
@@ -50,3 +51,10 @@ def test_the_two_readmes_say_the_same_in_the_same_order():
             (re.findall(r"^(#+) ", text, re.MULTILINE), re.findall(r"\]\((docs/[^)]*)\)", text))
         )
     assert shapes[0] == shapes[1]
+
+
+def test_every_reason_why_a_call_may_end_is_listed():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("### How a call may end")[2].partition("\n## ")[0]
+    listed = re.findall(r"`([a-z_]+)`", table)
+    assert sorted(listed) == sorted([*EndReason, "end_reason"])
