@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from calls.jsontext import clean_fields, clean_text
 from calls.models import CarrierEvent, Leg, StrayEvent
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Event, MalformedEvent, Signal
+from calls.services.locks import lock_until_commit
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +83,7 @@ def events_forget(*, now: datetime) -> int:
 
 def leg_lock(*, carrier_name: str, leg: str) -> None:
     """Let nobody else work on this leg until the transaction ends, whether it has a row or not."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{carrier_name}:{leg}"]
-        )
+    lock_until_commit(f"{carrier_name}:{leg}")
 
 
 def as_told(row: CarrierEvent) -> Event:

@@ -10,6 +10,7 @@ from calls.models import Direction, DoNotCall, Message
 from calls.models.fields import E164_PATTERN
 from calls.opt_out import WELCOME_BACK, wants_again, wants_no_more
 from calls.services.do_not_call import do_not_call_add, do_not_call_take_back
+from calls.services.locks import lock_until_commit
 from calls.services.messages import Letter, message_send
 
 log = logging.getLogger(__name__)
@@ -21,12 +22,14 @@ def word_heed(*, message: Message) -> None:
     """Neither write to nor call its sender after STOP, until their START takes that back.
 
     Carriers heed some of these words for SMS. The last one sent counts, in whichever order they
-    come; what others put on the list stays there. A short code, which carriers may write with a
-    plus, can be neither written to nor called.
+    come, and where a carrier does not say when (Twilio), the last one that came. What others put
+    on the list stays there. A short code, which carriers may write with a plus, can be neither
+    written to nor called.
     """
     stops, again = wants_no_more(message.kind, message.text), wants_again(message.text)
     if not (stops or again) or not re.fullmatch(E164_PATTERN, message.party):
         return
+    lock_until_commit(f"opting out:{message.tenant_id}:{message.party}")
     if _said_later(message):
         return
     if stops:

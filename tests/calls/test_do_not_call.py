@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.urls import reverse
 
 from calls import tasks
@@ -283,6 +285,36 @@ def test_the_last_word_counts_in_whichever_order_they_come(write, tenant):
     write("START", 7)
     assert listed(tenant) == [SOMEBODY]
     assert answers(tenant) == []
+
+
+def test_a_word_waits_for_the_other_that_is_being_heeded(transactional_db, write, tenant):
+    """The STOP must not find the entry that the START is about to delete."""
+    write("STOP")
+
+    def stop_again() -> None:
+        try:
+            write("STOP", 2)
+        finally:
+            connection.close()
+
+    later = threading.Thread(target=stop_again)
+    with tenant_transaction(tenant.id):
+        write("START", 1)
+        later.start()
+        while later.is_alive() and not waits_for_a_lock():
+            later.join(0.01)
+    later.join()
+    assert listed(tenant) == [SOMEBODY]
+
+
+def waits_for_a_lock() -> bool:
+    """Whether anybody in this database waits for a lock by name."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+            "WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize("text", ["yes", "sí", "start at nine", "alta mar", "", "🙂"])
