@@ -73,6 +73,7 @@ class TooManyAtOnce(CallNotPlaced):
     """The tenant's lines are all in use."""
 
     code = "too_many_calls"
+    retry_seconds = 10
 
     def __init__(self, most: int) -> None:
         text = gettext("%(most)d placed calls are on the line already, as many as may be.")
@@ -83,6 +84,7 @@ class TooFast(TooManyAtOnce):
     """The carrier dials no more calls of this account in such a short time."""
 
     code = "too_fast"
+    retry_seconds = 1
 
     def __init__(self, rate: int) -> None:
         text = ngettext(
@@ -101,6 +103,15 @@ class KeyUsedOtherwise(CallNotPlaced):
     def __init__(self, key: str) -> None:
         text = gettext("The key %(key)s was used before, for a call that differs from this one.")
         super().__init__(text % {"key": f"“{key}”"})
+
+
+def refusal_codes() -> list[str]:
+    """The `code` of each cause for which a call is not placed."""
+    causes, codes = list(CallNotPlaced.__subclasses__()), dict[str, None]()
+    for cause in causes:
+        codes[cause.code] = None
+        causes += cause.__subclasses__()
+    return list(codes)
 
 
 class CampaignError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import random
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -48,10 +49,12 @@ def tenant_task(
 def in_each_tenant(work: Callable[[int], int]) -> int:
     """Do `work` for each active tenant, by its id; the sum of what it says, which is how much.
 
-    One tenant's defect is logged and keeps no other waiting.
+    One tenant's defect is logged and keeps no other waiting. Who is first changes each time: they
+    share what there is too little of.
     """
-    done = 0
-    for tenant_id in list(active_tenant_ids()):
+    tenants, done = list(active_tenant_ids()), 0
+    random.shuffle(tenants)
+    for tenant_id in tenants:
         try:
             done += work(tenant_id)
         except SoftTimeLimitExceeded:  # of the task: it is to end

@@ -16,7 +16,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from agents.models import Agent
-from calls.errors import CallNotPlaced
+from calls.errors import CallNotPlaced, TooFast
 from calls.models import Number
 from calls.services.outbound import Wanted, call_request
 from tenants.forms import TenantChoiceField
@@ -75,6 +75,9 @@ class PlacesCalls(ModelAdmin):  # type: ignore[misc]
         wanted = Wanted(**form.cleaned_data)
         try:
             placed = call_request(wanted=wanted, actor=cast(Any, request.user))
+        except TooFast as error:
+            form.add_error(None, str(error))
+            return False
         except CallNotPlaced as error:  # what is no number at all
             form.add_error("to_number", str(error))
             return False

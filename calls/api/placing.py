@@ -15,7 +15,14 @@ from rest_framework.response import Response
 from agents.models import Agent
 from agents.selectors import agent_for
 from calls.api.serializers import CallRequestSerializer
-from calls.errors import CallNotPlaced, KeyUsedOtherwise, OutsideWindow, TooManyAtOnce
+from calls.errors import (
+    CallNotPlaced,
+    KeyUsedOtherwise,
+    OutsideWindow,
+    TooFast,
+    TooManyAtOnce,
+    refusal_codes,
+)
 from calls.models import Call, Number
 from calls.phone_numbers import NotANumber, e164
 from calls.services.outbound import Placed, Wanted, call_request
@@ -23,7 +30,6 @@ from tenants.drf import actor_of
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 200
-RETRY_SECONDS = 10
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     HEADER,
@@ -38,12 +44,11 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 class RefusalSerializer(serializers.Serializer[Any]):
     """Why a call was not placed; it is in the call log as `call`."""
 
-    code = serializers.ChoiceField(
-        ["do_not_call", "outside_hours", "not_published", "no_caller_number", "invalid_number",
-         "too_many_calls", "too_fast", "idempotency_conflict"]
-    )  # fmt: skip
+    code = serializers.ChoiceField(refusal_codes())
     detail = serializers.CharField()
-    call = serializers.UUIDField(required=False, help_text="Not for idempotency_conflict.")
+    call = serializers.UUIDField(
+        required=False, help_text="Not for idempotency_conflict and too_fast."
+    )
     retry_at = serializers.DateTimeField(required=False, help_text="For outside_hours.")
 
 
@@ -64,8 +69,18 @@ class KeyConflict(APIException):
     status_code = HTTPStatus.CONFLICT
 
 
+class AskAgain(APIException):
+    """The carrier dials no more calls at this moment; the answer's `Retry-After` is `wait`."""
+
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
+    wait = TooFast.retry_seconds
+
+
 def place(request: Request) -> Placed:
-    """Place what the request asks for. Raises ValidationError (400) and KeyConflict (409)."""
+    """Place what the request asks for.
+
+    Raises ValidationError (400), KeyConflict (409) and AskAgain (429).
+    """
     asked = CallRequestSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
     key = idempotency_key(request)
@@ -74,6 +89,8 @@ def place(request: Request) -> Placed:
         return call_request(wanted=wanted, actor=actor_of(request), key=key)
     except KeyUsedOtherwise as error:
         raise KeyConflict({"detail": str(error), "code": error.code}) from None
+    except TooFast as error:
+        raise AskAgain({"detail": str(error), "code": error.code}) from None
 
 
 def refused(call: Call, why: CallNotPlaced) -> Response:
@@ -82,7 +99,7 @@ def refused(call: Call, why: CallNotPlaced) -> Response:
     if isinstance(why, OutsideWindow) and why.retry_at is not None:
         told["retry_at"] = why.retry_at.isoformat()
     if isinstance(why, TooManyAtOnce):
-        wait = {"Retry-After": str(RETRY_SECONDS)}
+        wait = {"Retry-After": str(why.retry_seconds)}
         return Response(told, HTTPStatus.TOO_MANY_REQUESTS, headers=wait)
     return Response(told, HTTPStatus.CONFLICT)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -62,10 +62,14 @@ _DEFECTS = frozenset(
 
 
 def campaigns_underway() -> list[int]:
-    """The current tenant's campaigns that have something to do: calls to place, or to settle."""
+    """The current tenant's campaigns that have something to do: calls to place, or to settle.
+
+    Who placed none for longest is first: they may share an account that dials few at once.
+    """
     unsettled = CampaignAttempt.objects.filter(contact__campaign=OuterRef("pk"), outcome="")
     found = Campaign.objects.filter(Q(state=Campaign.State.RUNNING) | Exists(unsettled))
-    return list(found.order_by("pk").values_list("pk", flat=True))
+    order = (F("paced_until").asc(nulls_first=True), "pk")
+    return list(found.order_by(*order).values_list("pk", flat=True))
 
 
 def campaign_step(*, campaign_id: int, now: datetime | None = None) -> list[Command]:
@@ -207,7 +211,7 @@ def _call(campaign: Campaign, contact: CampaignContact, now: datetime) -> Comman
     """Place one call; None for somebody who may not be called, or not now."""
     wanted = Wanted(contact.number, campaign.agent, campaign.number, context=contact.attributes)
     try:
-        placed = call_place(wanted=wanted, actor=f"campaign {campaign}", now=now)
+        placed = call_place(wanted=wanted, actor=f"campaign {campaign}", now=now, in_bulk=True)
     except OutsideWindow as error:
         if error.retry_at is None:
             _skip(contact, Outcome.OUTSIDE_HOURS)

@@ -99,7 +99,6 @@ _END_REASONS: Mapping[type[CallNotPlaced], EndReason] = {
     NoCallerNumber: EndReason.NO_CALLER_NUMBER,
     AgentNotPublished: EndReason.REFUSED_NO_AGENT,
     TooManyAtOnce: EndReason.REFUSED_BUSY,
-    TooFast: EndReason.REFUSED_BUSY,
 }
 
 
@@ -109,8 +108,8 @@ def call_request(
     """As `call_place`, for whoever has to be told: what is refused is in the call log too.
 
     With a `key` the same request gets the same answer, refusals included; only where all lines
-    were busy is it tried again. Raises CannotBeCalled for what is no number at all, and
-    KeyUsedOtherwise.
+    were busy is it tried again. Raises CannotBeCalled for what is no number at all, TooFast for
+    what may be asked for again in a moment, and KeyUsedOtherwise; these are not logged.
     """
     now = now or timezone.now()
     wanted = replace(wanted, to_number=dialable(wanted.to_number))
@@ -121,6 +120,8 @@ def call_request(
         return Placed(known.call, None, refusal)
     try:
         return _place(wanted, actor, key, rules, now)
+    except TooFast:
+        raise
     except CallNotPlaced as error:
         call = known.call if known is not None else _log_refusal(wanted, error, actor, now)
         _remember(wanted, key, call)
@@ -128,28 +129,41 @@ def call_request(
 
 
 def call_place(
-    *, wanted: Wanted, actor: Actor, key: str = "", now: datetime | None = None
+    *,
+    wanted: Wanted,
+    actor: Actor,
+    key: str = "",
+    now: datetime | None = None,
+    in_bulk: bool = False,
 ) -> Placed:
     """Decide on a call of the current tenant's and write all that placing it takes.
 
     The caller's transaction holds call, leg and order, so that they are there together or not
     at all; the order is sent once that is committed. With a `key` the same
     request gives the same call, however often it is made. Raises CallNotPlaced by its cause,
-    and then nothing was written.
+    and then nothing was written. One of many, `in_bulk`, leaves room for calls that somebody
+    waits for.
     """
     rules = outbound_settings_locked()
     known = _asked_before(wanted, key)
-    return known or _place(wanted, actor, key, rules, now or timezone.now())
+    now = now or timezone.now()
+    return known or _place(wanted, actor, key, rules, now, in_bulk=in_bulk)
 
 
 def _place(
-    wanted: Wanted, actor: Actor, key: str, rules: OutboundSettings, now: datetime
+    wanted: Wanted,
+    actor: Actor,
+    key: str,
+    rules: OutboundSettings,
+    now: datetime,
+    *,
+    in_bulk: bool = False,
 ) -> Placed:
     to_number = dialable(wanted.to_number)
     may_be_called(to_number, rules, now)
     if free_lines(rules) < 1:
         raise TooManyAtOnce(rules.max_at_once)
-    placed = _write(wanted, to_number, now)
+    placed = _write(wanted, to_number, now, in_bulk=in_bulk)
     _remember(wanted, key, placed.call)
     audit.record(action="call.placed", actor=actor, target=placed.call, changes={"to": to_number})
     return placed
@@ -286,12 +300,12 @@ def places_calls(number: Number) -> bool:
         return False
 
 
-def _write(wanted: Wanted, to_number: str, now: datetime) -> Placed:
+def _write(wanted: Wanted, to_number: str, now: datetime, *, in_bulk: bool) -> Placed:
     version = _version(wanted.agent)
     number = wanted.number or caller_number(wanted.agent)
     if not places_calls(number):
         raise NoCallerNumber(wanted.agent)
-    pace_keep(number=number, now=now)
+    pace_keep(number=number, now=now, in_bulk=in_bulk)
     call = Call.objects.create(
         agent=wanted.agent,
         version=version,

@@ -14,12 +14,15 @@ from calls.providers.carriers.registry import carrier
 
 # Calls for so long may be placed at once: campaigns take a step that often.
 BURST = timedelta(seconds=2)
+# And for so long besides by those who ask for one call and wait for it; at least one.
+RESERVED = timedelta(seconds=1)
 
 
-def pace_keep(*, number: Number, now: datetime) -> None:
+def pace_keep(*, number: Number, now: datetime, in_bulk: bool = False) -> None:
     """Count one more call of the account of this number. Raises TooFast.
 
     Nobody else places one there until the transaction ends; one that is undone was not counted.
+    Calls placed `in_bulk` leave what is reserved to the others.
     """
     rate = calls_per_second(number)
     if rate is None:
@@ -30,7 +33,7 @@ def pace_keep(*, number: Number, now: datetime) -> None:
     )
     pace = PlacingPace.objects.select_for_update().get(carrier=number.carrier, account=account)
     each, first = timedelta(seconds=1) / rate, max(pace.paced_until, now)
-    if first + each > now + BURST:
+    if first + each > now + (BURST if in_bulk else BURST + RESERVED):
         raise TooFast(rate)
     pace.paced_until = first + each
     pace.save(update_fields=["paced_until"])

@@ -228,6 +228,18 @@ def test_who_cannot_talk_or_has_no_line_calls_nobody(ask, line):
     assert count(line) == (2, 0, 0)
 
 
+def test_what_is_too_fast_for_the_carrier_is_told_and_not_logged(ask, line):
+    with tenant_transaction(line.tenant.id):
+        Number.objects.update(carrier="twilio")
+    answers = [ask() for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429] * 2
+    told = answers[-1]
+    assert (told.json()["code"], told["Retry-After"], "call" in told.json()) == (
+        "too_fast", "1", False,
+    )  # fmt: skip
+    assert count(line) == (3, 3, 3)
+
+
 def test_two_requests_at_the_same_moment_share_the_last_line(
     transactional_db, desk, at, django_db_blocker
 ):
