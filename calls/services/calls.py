@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Mod
 from django.utils import timezone
 
@@ -57,18 +58,15 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
     asked for. The end of a stream is nothing to a call that another one has taken over.
     """
     reason = reason_known_better(call_id=call_id, reason=closing.reason)
+    ours = Call.objects.filter(pk=call_id)
     if closing.stream is not None:
-        ours = Call.objects.filter(pk=call_id, streams=closing.stream)
+        ours = ours.filter(streams=closing.stream)
         if not ours.exists():
             return False
         if reason == EndReason.MEDIA_LOST and stream_await(call_id=call_id, now=closing.ended_at):
             return False
-    open_or_swept = Call.objects.filter(pk=call_id).exclude(
-        pk__in=Call.objects.filter(pk=call_id, state=State.ENDED).exclude(
-            end_reason=EndReason.SERVER_LOST
-        )
-    )
-    closed = open_or_swept.update(
+    open_or_swept = ~Q(state=State.ENDED) | Q(end_reason=EndReason.SERVER_LOST)
+    closed = ours.filter(open_or_swept).update(
         state=State.ENDED,
         ended_at=closing.ended_at,
         end_reason=reason,

@@ -18,18 +18,27 @@ _WAV_HEADER, _FRAME_BYTES = 44, 4
 def call_finalise(*, call: Call) -> bool:
     """Fill in figures, summary and recording of an ended call; False if there was nothing to do.
 
-    Everything comes from the stored turns and events, so that doing it again gives the same.
+    Everything comes from the stored turns and events, so that doing it again gives the same. A
+    call that was made live again meanwhile, or ended anew, keeps what it is: it will have its own.
     """
     if call.state != State.ENDED or call.finalised_at is not None or call.ended_at is None:
         return False
     turns = list(call.utterances.order_by("sequence"))
     events = list(call.events.order_by("sequence"))
-    for field, value in asdict(_figures(call, turns)).items():
-        setattr(call, field, value)
-    call.outline = outline_of(turns, events)
-    call.summary = summary_of(call.outline, call)
-    call.finalised_at = timezone.now()
-    call.save()
+    outline = outline_of(turns, events)
+    now = timezone.now()
+    as_it_was = Call.objects.filter(
+        pk=call.pk, state=State.ENDED, ended_at=call.ended_at, finalised_at=None
+    )
+    finalised = as_it_was.update(
+        **asdict(_figures(call, turns)),
+        outline=outline,
+        summary=summary_of(outline, call),
+        finalised_at=now,
+        updated_at=now,
+    )
+    if not finalised:
+        return False
     for recording in call.recordings.filter(source=Recording.Source.OURSELVES):
         _finish_recording(recording)
     return True

@@ -14,12 +14,15 @@ from calls import writer as writer_module
 from calls.jsontext import clean
 from calls.models import Call, CallEvent, Utterance
 from calls.rows import CallRef, Closing, EventRow, TurnRow
+from calls.services import calls as calls_service
 from calls.services.calls import (
     call_close,
     calls_alive,
     calls_sweep,
     calls_without_figures,
 )
+from calls.services.finalise import call_finalise
+from calls.services.legs import call_reopen
 from calls.store import CallStore
 from calls.tasks import finalise_call, sweep_calls
 from calls.voice.ports import Turn
@@ -302,6 +305,21 @@ def test_call_that_was_taken_for_lost_is_live_again_when_its_server_is_heard_of(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_call_that_another_stream_takes_while_it_is_closed_goes_on(desk, monkeypatch):
+    call = live_call(desk, streams=1)
+
+    def taken_over(*, call_id, now):
+        Call.objects.filter(pk=call_id).update(streams=2)
+        return False
+
+    monkeypatch.setattr(calls_service, "stream_await", taken_over)
+    with tenant_transaction(desk.tenant.id):
+        lost = Closing("media_lost", timezone.now(), stream=1)
+        assert not call_close(call_id=call.pk, closing=lost)
+    assert (stored(call).state, stored(call).streams) == ("live", 2)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_servers_word_on_the_end_is_better_than_the_sweepers(desk):
     call = live_call(desk, heartbeat_at=timezone.now() - timedelta(minutes=2))
     with tenant_transaction(desk.tenant.id):
@@ -408,6 +426,26 @@ def test_figures_are_made_once_and_the_same_again(desk):
     assert (first.longest_silence_ms, first.interruptions, first.response_ms) == (3000, 1, 700)
     assert first.summary == "Preguntó por: Cuánto cuesta. Fin: el cliente colgó."
     assert first.outline["answers"] == [{"question": "¿Cuánto cuesta?", "answer": "Cien pesos."}]
+
+
+@pytest.mark.django_db
+def test_call_that_is_live_again_while_its_figures_are_made_stays_live(desk):
+    now = timezone.now()
+    call = live_call(
+        desk, state="ended", ended_at=now, end_reason="transferred", transfer_to="+525511112222"
+    )
+    with tenant_transaction(desk.tenant.id):
+        as_read = Call.objects.get(pk=call.pk)
+        assert call_reopen(call_id=call.pk, now=now)
+        assert not call_finalise(call=as_read)
+        found = stored(call)
+        assert (found.state, found.end_reason, found.ended_at) == ("live", "", None)
+        assert (found.finalised_at, found.summary) == (None, "")
+        again = Closing("caller_hung_up", now + timedelta(seconds=5))
+        assert call_close(call_id=call.pk, closing=again)
+        assert not call_finalise(call=as_read)  # another end than the one it knows
+        assert call_finalise(call=stored(call))
+    assert "el cliente colgó" in stored(call).summary
 
 
 @pytest.mark.django_db(transaction=True)
