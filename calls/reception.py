@@ -183,7 +183,7 @@ def _goes_on(call: Call, *, relay_failed: bool = False) -> Answer:
         return _last_word(call, spoken.CUT_OFF)
     if call.state == State.LIVE:
         return _comes_back(call, None if relay_failed else relay_of(call))
-    if call.transfer_to:
+    if call.end_reason == EndReason.TRANSFERRED and call.transfer_to:
         return _is_transferred(call)
     still_there = relay_failed and call.end_reason == EndReason.CALLER_HUNG_UP  # as it had seemed
     cut_off = still_there or call.end_reason in CUT_OFF

@@ -31,7 +31,7 @@ from calls.providers.carriers.stream import CallLine
 from calls.recordings import recording_path, recordings_folder
 from calls.resuming import Past, past_of
 from calls.rows import HANDED_OVER, CallRef, Closing
-from calls.services.calls import call_hand_over
+from calls.services.calls import call_hand_over, return_told
 from calls.services.keys import keys_press
 from calls.setup import Setup, channel_of, load, turn_options
 from calls.store import CallStore, Watcher
@@ -246,6 +246,7 @@ def _open_or_resume(
     past = past_of(call)
     if past.opening:
         setup = replace(setup, opening=replace(setup.opening, greeting=past.opening))
+        return_told(call=call)
     return setup, recording, past
 
 

@@ -93,6 +93,13 @@ def call_hand_over(*, call: Call, version: AgentVersion) -> None:
     call.save(update_fields=["agent", "version", "greeting", "updated_at"])
 
 
+def return_told(*, call: Call) -> None:
+    """A caller whom nobody took was told so: what is lost from now on is no transfer."""
+    if call.transfer_to:
+        call.transfer_to = ""
+        call.save(update_fields=["transfer_to", "updated_at"])
+
+
 def calls_alive(*, call_ids: Sequence[int]) -> None:
     """The server still has these calls; one that was taken for lost is live again."""
     now = timezone.now()
@@ -192,7 +199,8 @@ def _locked(calls: CallQuerySet) -> list[Call]:
 
 def _end_swept(call: Call, ended_at: datetime, reason: EndReason) -> None:
     call.state, call.ended_at, call.end_reason = State.ENDED, ended_at, reason.value
-    call.save(update_fields=["state", "ended_at", "end_reason", "updated_at"])
+    call.transfer_to = ""
+    call.save(update_fields=["state", "ended_at", "end_reason", "transfer_to", "updated_at"])
     legs_let_go(call_id=call.pk, reason=reason)
 
 

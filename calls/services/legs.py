@@ -207,7 +207,10 @@ def caller_take_back(*, leg: Leg) -> None:
 
 
 def call_reopen(*, call_id: int, now: datetime) -> bool:
-    """Make a call live again whose caller nobody took; False if it is none, or is again."""
+    """Make a call live again whose caller nobody took; False if it is none, or is again.
+
+    It keeps to whom it was transferred until its next stream has told that (`return_told`).
+    """
     reopened = Call.objects.filter(
         pk=call_id,
         state=State.ENDED,

@@ -79,6 +79,7 @@ async def is_back(line: CloudLine, leg: Any) -> None:
     """Nobody took the caller, who hears the agent again, and then hangs up."""
     await line.call(state="live", streams=2)
     await until(lambda: line.rows(Utterance, text__contains="no contesta nadie"))
+    assert (await line.call(state="live", streams=2)).transfer_to == ""  # that is told by now
     await line.hears(leg)
     await line.hang_up(leg)
     assert (await line.call(state="ended")).end_reason == "caller_hung_up"

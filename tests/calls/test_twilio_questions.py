@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
 from django.utils import timezone
 
 from calls.models import Call, Command, Leg
+from calls.services.calls import calls_sweep
 from tenants.db import run_in_tenant
 from tests.calls.conftest import ring_form
 from tests.calls.waiting import until
@@ -90,6 +92,22 @@ async def test_late_answer_of_an_earlier_person_leaves_the_present_transfer_alon
     assert asks_again(await ask("after-dial", 1, DialCallStatus="busy")) == "after=2"
     call = await call_of(desk)
     assert (call.state, call.end_reason) == ("ended", "transferred")
+
+
+async def test_caller_whose_server_dies_after_a_failed_transfer_is_not_dialled_to_that_person(
+    desk, ask
+):
+    long_ago = timezone.now() - timedelta(minutes=2)
+    await is_now(desk, transfer_to=SALES, heartbeat_at=long_ago)
+    swept = await run_in_tenant(desk.tenant.id, lambda: calls_sweep(now=timezone.now()))
+    assert (swept, (await call_of(desk)).transfer_to) == (1, "")
+    assert [verb.tag for verb in await ask("after-stream", 2)] == ["Say", "Hangup"]
+
+
+async def test_number_of_an_earlier_transfer_is_not_dialled_at_another_end(desk, ask):
+    now = timezone.now()
+    await is_now(desk, state="ended", end_reason="server_lost", transfer_to=SALES, ended_at=now)
+    assert [verb.tag for verb in await ask("after-stream", 2)] == ["Say", "Hangup"]
 
 
 # --- nobody is left ----------------------------------------------------------------------------
