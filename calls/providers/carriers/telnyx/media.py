@@ -19,18 +19,13 @@ from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.door import Press
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
-from calls.providers.carriers.socket import (
-    DEFAULT_LIMITS,
-    Limits,
-    SocketStream,
-    key_pressed,
-    parse,
-)
+from calls.providers.carriers.json_stream import JsonStream, part, texts
+from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.start import until_start
 from calls.providers.carriers.telnyx.codecs import Codec, codec_of
 from calls.providers.carriers.telnyx.context import CODEC_PARAMETER, DEFAULT_CODEC, Carried, unpack
 from calls.providers.carriers.telnyx.ordering import Ordering, Run
-from calls.voice.ports import Audio, Closed, Mark, MediaEvent
+from calls.voice.ports import Audio
 from calls.voice.resample import Resampler
 
 log = logging.getLogger(__name__)
@@ -99,7 +94,7 @@ def _start_in(message: dict[str, Any]) -> StreamStart | None:
     kind = media_format if isinstance(media_format, dict) else {}
     # `answer` knows no custom parameters, so ours travel in the client state as well.
     carried = Carried.of(unpack(start.get("client_state")))
-    parameters = {**carried.parameters, **_texts(custom)}
+    parameters = {**carried.parameters, **texts(custom)}
     return StreamStart(
         stream_id=str(message.get("stream_id") or ""),
         leg=str(start.get("call_control_id") or ""),
@@ -112,13 +107,7 @@ def _start_in(message: dict[str, Any]) -> StreamStart | None:
     )
 
 
-def _texts(parameters: object) -> dict[str, str]:
-    if not isinstance(parameters, dict):
-        return {}
-    return {str(name): str(value) for name, value in parameters.items()}
-
-
-class TelnyxMedia(SocketStream):
+class TelnyxMedia(JsonStream):
     """The media stream of one call, from its start message on.
 
     `press` sends keys by command; without it they are played as tones. `errors` counts what
@@ -151,26 +140,7 @@ class TelnyxMedia(SocketStream):
 
     # --- from Telnyx ------------------------------------------------------------------------
 
-    def _take_text(self, text: str) -> MediaEvent | None:
-        message = parse(text)
-        event = message.get("event")
-        if event == "media":
-            return self._sound(_part(message, "media"))
-        if event == "mark":
-            return Mark(str(_part(message, "mark").get("name", "")))
-        if event == "dtmf":
-            return key_pressed(_part(message, "dtmf"))
-        if event == "error":
-            self._complaint(_part(message, "error"))
-            return None
-        return Closed("caller_hung_up") if event == "stop" else None
-
-    def _take_bytes(self, data: bytes) -> MediaEvent | None:
-        raise MediaFault(Fault.BINARY, f"{len(data)} binary bytes; Telnyx speaks JSON text")
-
     def _sound(self, media: dict[str, Any]) -> Audio | None:
-        if media.get("track", "inbound") != "inbound":
-            return None
         try:
             coded = binascii.a2b_base64(media["payload"], strict_mode=True)
             chunk = int(media["chunk"])
@@ -209,7 +179,11 @@ class TelnyxMedia(SocketStream):
             return self._place(pcm, None)
         return self._place(pcm, self.positions.expected + run.missing * size / self._decoder.per_ms)
 
-    def _complaint(self, error: dict[str, Any]) -> None:
+    def _aside(self, message: dict[str, Any]) -> None:
+        """A complaint, if it is one."""
+        if message.get("event") != "error":
+            return
+        error = part(message, "error")
         title = str(error.get("title") or error.get("code") or "unknown_error")[:60]
         self.errors[title] += 1
         if self.errors[title] == 1:  # a rate limit is told with every message that breaks it
@@ -260,10 +234,3 @@ def enter(
 ) -> TelnyxMedia:
     """The stream."""
     return TelnyxMedia(receive, send, start, limits, press=press)
-
-
-def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
-    part = message.get(name)
-    if not isinstance(part, dict):
-        raise MediaFault(Fault.MALFORMED, f"a {name} message without {name}")
-    return part

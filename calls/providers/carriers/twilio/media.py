@@ -18,16 +18,11 @@ from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.door import Press
 from calls.providers.carriers.dtmf import tones
 from calls.providers.carriers.errors import Fault, MediaFault
-from calls.providers.carriers.socket import (
-    DEFAULT_LIMITS,
-    Limits,
-    SocketStream,
-    key_pressed,
-    parse,
-)
+from calls.providers.carriers.json_stream import JsonStream, texts
+from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.start import until_start
 from calls.voice.codecs import mulaw_decode, mulaw_encode
-from calls.voice.ports import Audio, Closed, Mark, MediaEvent
+from calls.voice.ports import Audio
 
 SAMPLE_RATE = 8000
 
@@ -66,28 +61,20 @@ def _start_in(message: dict[str, Any]) -> StreamStart | None:
     start = message.get("start")
     if message.get("event") != "start" or not isinstance(start, dict):
         return None
-    return _read_start(message, start)
-
-
-def _read_start(message: Mapping[str, Any], start: Mapping[str, Any]) -> StreamStart:
-    parameters, media_format = start.get("customParameters"), start.get("mediaFormat")
+    media_format = start.get("mediaFormat")
     kind = media_format if isinstance(media_format, dict) else {}
     return StreamStart(
         stream_sid=str(start.get("streamSid") or message.get("streamSid") or ""),
         leg=str(start.get("callSid") or ""),
         account=str(start.get("accountSid") or ""),
-        parameters=(
-            {str(name): str(value) for name, value in parameters.items()}
-            if isinstance(parameters, dict)
-            else {}
-        ),
+        parameters=texts(start.get("customParameters")),
         encoding=str(kind.get("encoding", "")),
         sample_rate=str(kind.get("sampleRate", "")),
         channels=str(kind.get("channels", "")),
     )
 
 
-class TwilioMedia(SocketStream):
+class TwilioMedia(JsonStream):
     """The media stream of one Twilio call, from its start message on."""
 
     def __init__(
@@ -99,23 +86,7 @@ class TwilioMedia(SocketStream):
         sid = orjson.dumps(stream_sid).decode()
         self._media_head = f'{{"event":"media","streamSid":{sid},"media":{{"payload":"'
 
-    def _take_text(self, text: str) -> MediaEvent | None:
-        message = parse(text)
-        event = message.get("event")
-        if event == "media":
-            return self._audio(_part(message, "media"))
-        if event == "mark":
-            return Mark(str(_part(message, "mark").get("name", "")))
-        if event == "dtmf":
-            return key_pressed(_part(message, "dtmf"))
-        return Closed("caller_hung_up") if event == "stop" else None
-
-    def _take_bytes(self, data: bytes) -> MediaEvent | None:
-        raise MediaFault(Fault.BINARY, f"{len(data)} binary bytes; Twilio speaks JSON text")
-
-    def _audio(self, media: dict[str, Any]) -> Audio | None:
-        if media.get("track", "inbound") != "inbound":
-            return None
+    def _sound(self, media: dict[str, Any]) -> Audio | None:
         try:
             pcm = mulaw_decode(binascii.a2b_base64(media["payload"], strict_mode=True))
             timestamp = None if media.get("timestamp") is None else float(media["timestamp"])
@@ -156,10 +127,3 @@ def enter(
     except MediaFault as fault:
         media.fault = fault
     return media
-
-
-def _part(message: dict[str, Any], name: str) -> dict[str, Any]:
-    part = message.get(name)
-    if not isinstance(part, dict):
-        raise MediaFault(Fault.MALFORMED, f"a {name} message without {name}")
-    return part

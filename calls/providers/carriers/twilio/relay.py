@@ -20,6 +20,7 @@ import orjson
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.door import Press
 from calls.providers.carriers.errors import Fault, MediaFault
+from calls.providers.carriers.json_stream import texts
 from calls.providers.carriers.positions import Positions
 from calls.providers.carriers.socket import (
     DEFAULT_LIMITS,
@@ -68,7 +69,6 @@ def _setup_in(message: dict[str, Any]) -> RelayStart | None:
         raise MediaFault(Fault.MISSING_START, f"a {message['type']} came before the setup")
     if message.get("type") != "setup":
         return None
-    parameters = message.get("customParameters")
     return RelayStart(
         session_id=_text(message, "sessionId"),
         leg=_text(message, "callSid"),
@@ -76,11 +76,7 @@ def _setup_in(message: dict[str, Any]) -> RelayStart | None:
         from_number=_text(message, "from"),
         to_number=_text(message, "to"),
         incoming=_text(message, "direction") == "inbound",
-        parameters=(
-            {str(name): str(value) for name, value in parameters.items()}
-            if isinstance(parameters, dict)
-            else {}
-        ),
+        parameters=texts(message.get("customParameters")),
     )
 
 
