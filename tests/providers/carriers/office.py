@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
+import numpy as np
+
 from calls import hold_music
-from calls.providers.carriers.port import HoldMusic, StreamTarget
-from calls.providers.carriers.signals import Event, Signal
+from calls.providers.carriers.port import Dial, HoldMusic, StreamTarget
+from calls.providers.carriers.signals import Event, MessageMoved, Signal
 from calls.providers.carriers.stream import CallMedia
 from tests.peers.serving import on_a_port
 
 MUSIC = "/hold.wav"
+TONE = (np.sin(np.arange(800) / 4) * 8000).astype("<i2").tobytes()  # 100 ms
 
 
 class Witness:
@@ -114,6 +118,24 @@ class Office(Witness, ABC):
         """Where a call's sound is to be brought."""
         url = self.url.replace("http", "ws") + "/media"
         return StreamTarget(url, {"token": token}, signals_url=signals_url)
+
+
+async def on_the_phone(office: Any, cloud: Any) -> tuple[Any, Any, CallMedia]:
+    """A call that has come in, was answered, and whose stream runs: leg, caller and media."""
+    leg = await cloud.call(to="+1", caller="+52")
+    await office.until(lambda: office.media and leg.stream)
+    return leg, leg.stream, office.media[-1]
+
+
+def dial(office: Any, to: str = "+49", **changes: Any) -> Dial:
+    """A call that the office wants placed."""
+    fields = {"stream": office.target("out"), "signals_url": office.hooks}
+    return Dial(to, "+1", command_id=uuid.uuid4(), **{**fields, **changes})
+
+
+def moved(office: Witness) -> list[MessageMoved]:
+    """What became of messages, the first news first."""
+    return [signal for signal in office.signals if isinstance(signal, MessageMoved)]
 
 
 async def _answer(send: Any, status: int, content_type: bytes, body: bytes) -> None:

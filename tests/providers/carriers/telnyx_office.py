@@ -27,6 +27,10 @@ class TelnyxOffice(Office):
     api: TelnyxApi
     credentials: TelnyxCredentials
 
+    @property
+    def hooks(self) -> str:
+        return f"{self.url}/signals"
+
     async def take(self, scope: dict[str, Any], body: bytes) -> tuple[int, str]:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         key = self.credentials.public_key_bytes

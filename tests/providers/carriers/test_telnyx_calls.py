@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-import numpy as np
 import pytest
 
 from agents.brain.errors import NetworkFailure
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Dial, Handover, MachineDetection, OutgoingMessage
+from calls.providers.carriers.port import Handover, MachineDetection, OutgoingMessage
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -20,7 +19,6 @@ from calls.providers.carriers.signals import (
     Ended,
     HandoverEnded,
     MessageKind,
-    MessageMoved,
     MessageReceived,
     MessageState,
     Ringing,
@@ -30,18 +28,10 @@ from calls.providers.carriers.signals import (
 from calls.voice.codecs import mulaw_encode
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
 from tests.peers.telnyx import Fault, Person, RudeStream
+from tests.providers.carriers.office import TONE, dial, moved, on_the_phone
 from tests.providers.carriers.telnyx_office import an_office
 
-TONE = (np.sin(np.arange(800) / 4) * 8000).astype("<i2").tobytes()  # 100 ms
 CAUSES = {"user_busy": EndCause.BUSY, "timeout": EndCause.NO_ANSWER}
-
-
-async def on_the_phone(office, cloud):
-    """A call that has come in, was answered, and whose stream runs."""
-    leg = await cloud.call(to="+1", caller="+52")
-    await office.until(lambda: office.media and leg.stream)
-    assert isinstance(leg.stream, RudeStream)
-    return leg, leg.stream, office.media[-1]
 
 
 async def test_incoming_call_is_answered_heard_and_hung_up():
@@ -151,11 +141,6 @@ async def test_webhook_with_another_key_is_refused():
 # --- outwards ----------------------------------------------------------------------------
 
 
-def dial(office, to: str = "+49", **changes) -> Dial:
-    fields = {"stream": office.target("out"), "signals_url": f"{office.url}/signals"}
-    return Dial(to, "+1", command_id=uuid.uuid4(), **{**fields, **changes})
-
-
 async def test_placed_call_is_answered_and_streams():
     async with an_office() as (office, _):
         leg = await office.api.place(
@@ -189,7 +174,7 @@ async def test_call_that_nobody_takes_says_why(word, cause):
 
 async def hand_over(office, leg, briefing: str = "") -> None:
     about = Handover(
-        leg.id, "+49", "+1", f"{office.url}/signals", uuid.uuid4(), "es", 25, briefing,
+        leg.id, "+49", "+1", office.hooks, uuid.uuid4(), "es", 25, briefing,
         music=office.music,
     )  # fmt: skip
     await office.api.hand_over(about)
@@ -329,7 +314,7 @@ async def test_last_word_is_said_and_the_leg_ends(answered):
 
 
 def sms(office) -> OutgoingMessage:
-    return OutgoingMessage(MessageKind.SMS, "+49", "+1", "Hola", f"{office.url}/signals")
+    return OutgoingMessage(MessageKind.SMS, "+49", "+1", "Hola", office.hooks)
 
 
 @pytest.mark.parametrize("nobody", [False, True])
@@ -353,10 +338,6 @@ async def test_message_whose_answer_was_lost_is_not_asked_for_again_and_still_te
         await office.until(lambda: [s.state for s in moved(office)] == states)
         assert len({signal.message_id for signal in moved(office)}) == 1
         assert [path for path, _ in cloud.requests] == ["/v2/messages"]
-
-
-def moved(office) -> list[MessageMoved]:
-    return [signal for signal in office.signals if isinstance(signal, MessageMoved)]
 
 
 async def test_written_message_is_received():

@@ -22,8 +22,9 @@ from calls.providers.carriers.signals import (
     StreamStarted,
 )
 from tests.peers.telnyx import Fault, Leg, Person, RudeCloud
+from tests.providers.carriers.office import dial, on_the_phone
 from tests.providers.carriers.telnyx_office import an_office
-from tests.providers.carriers.test_telnyx_calls import dial, hand_over, on_the_phone
+from tests.providers.carriers.test_telnyx_calls import hand_over
 
 _PARAMETERS = {
     "/calls": "call_dial_params.CallDialParams",

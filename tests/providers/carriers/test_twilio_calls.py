@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import uuid
 
-import numpy as np
 import pytest
 
 from calls.providers.carriers.legs import LegState, picture
-from calls.providers.carriers.port import Dial, Handover, MachineDetection, OutgoingMessage
+from calls.providers.carriers.port import Handover, MachineDetection, OutgoingMessage
 from calls.providers.carriers.signals import (
     Answered,
     Answerer,
@@ -18,7 +17,6 @@ from calls.providers.carriers.signals import (
     Ended,
     HandoverEnded,
     MessageKind,
-    MessageMoved,
     MessageReceived,
     MessageState,
     RecordingReady,
@@ -29,19 +27,11 @@ from calls.providers.carriers.signals import (
 from calls.voice.codecs import mulaw_encode
 from calls.voice.ports import Audio, Closed, Dtmf, Mark
 from calls.voice.text import Heard, Interrupted
-from tests.peers.twilio_cloud import Fault, Person, RudeStream
+from tests.peers.twilio_cloud import Fault, Person
+from tests.providers.carriers.office import TONE, dial, moved, on_the_phone
 from tests.providers.carriers.twilio_office import an_office
 
-TONE = (np.sin(np.arange(800) / 4) * 8000).astype("<i2").tobytes()  # 100 ms
 CAUSES = {"busy": EndCause.BUSY, "no-answer": EndCause.NO_ANSWER, "failed": EndCause.FAILED}
-
-
-async def on_the_phone(office, cloud):
-    """A call that has come in, was answered, and whose stream runs."""
-    leg = await cloud.call(to="+1", caller="+52")
-    await office.until(lambda: office.media and leg.stream)
-    assert isinstance(leg.stream, RudeStream)
-    return leg, leg.stream, office.media[-1]
 
 
 # --- inwards -----------------------------------------------------------------------------
@@ -155,11 +145,6 @@ async def test_call_is_held_in_text():
 
 
 # --- outwards ----------------------------------------------------------------------------
-
-
-def dial(office, to: str = "+49", **changes) -> Dial:
-    fields = {"stream": office.target("out"), "signals_url": office.hooks}
-    return Dial(to, "+1", command_id=uuid.uuid4(), **{**fields, **changes})
 
 
 async def test_placed_call_is_answered_and_streams():
@@ -382,10 +367,6 @@ async def test_message_goes_out_and_tells_what_became_of_it(nobody, kind):
         await office.until(lambda: [s.state for s in moved(office)] == [MessageState.SENT, last])
         assert {signal.message_id for signal in moved(office)} == {found}
         assert moved(office)[-1].error == ("30003" if nobody else "")
-
-
-def moved(office) -> list[MessageMoved]:
-    return [signal for signal in office.signals if isinstance(signal, MessageMoved)]
 
 
 async def test_written_message_is_received_once():

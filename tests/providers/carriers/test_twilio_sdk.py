@@ -18,7 +18,8 @@ from twilio.rest import Client
 from calls.providers.carriers.port import MachineDetection, OutgoingMessage, StreamTarget
 from calls.providers.carriers.signals import MessageKind
 from tests.peers.twilio_cloud import Fault, Leg, RudeCloud
-from tests.providers.carriers.test_twilio_calls import dial, hand_over, on_the_phone
+from tests.providers.carriers.office import dial, on_the_phone
+from tests.providers.carriers.test_twilio_calls import hand_over
 from tests.providers.carriers.twilio_office import an_office
 
 NOBODY = "http://127.0.0.1:1"
