@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from agents.brain.errors import BadRequest
 from calls import dispatch
+from calls.downloads import whole_file
 from calls.models import Leg, Recording
 from calls.providers.carriers.port import CarrierApi
 from calls.recordings import recordings_folder
@@ -22,7 +21,9 @@ from tenants.db import run_in_tenant
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 512 * 1024 * 1024  # four hours of two channels at 8 kHz are 460 MB
-MOST_SECONDS = 600.0  # for all of it: a store that trickles must not keep a worker
+# For all of it: a store that trickles must not keep a worker. Less than the time after which the
+# recording is asked for again, and than a task may take.
+MOST_SECONDS = 420.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +74,12 @@ def _wanted(recording_id: int) -> Wanted | None:
 
 
 async def _save(api: CarrierApi, wanted: Wanted, url: str) -> None:
-    wanted.path.parent.mkdir(parents=True, exist_ok=True)
-    draft = wanted.path.with_suffix(f".{os.getpid()}.part")
     size = 0
-    try:
-        async with asyncio.timeout(MOST_SECONDS):
-            with draft.open("wb") as file:
-                sound: AsyncIterator[bytes] = api.recording(wanted.carrier_id, url)
-                async for piece in sound:
-                    size += len(piece)
-                    if size > MOST_BYTES:
-                        raise BadRequest(wanted.carrier, f"it is larger than {MOST_BYTES} bytes")
-                    file.write(piece)
-        draft.replace(wanted.path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
+    async with asyncio.timeout(MOST_SECONDS):
+        with whole_file(wanted.path) as file:
+            sound: AsyncIterator[bytes] = api.recording(wanted.carrier_id, url)
+            async for piece in sound:
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise BadRequest(wanted.carrier, f"it is larger than {MOST_BYTES} bytes")
+                file.write(piece)

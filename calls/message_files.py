@@ -7,10 +7,8 @@ as a file to save, whatever is in it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import mimetypes
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from pydantic import ValidationError
 
 from agents.brain.errors import BadRequest, ProviderError
 from calls import dispatch
+from calls.downloads import whole_file
 from calls.models import MessageFile
 from calls.providers.carriers.port import CarrierApi, Media, Unsupported
 from calls.services.message_files import (
@@ -99,22 +98,15 @@ def _wanted(file_id: int) -> Wanted | None:
 
 async def _save(api: CarrierApi, wanted: Wanted) -> tuple[str, int]:
     """Its content type and its size in bytes. Raises NotTaken and ProviderError."""
-    wanted.path.parent.mkdir(parents=True, exist_ok=True)
-    draft = wanted.path.with_suffix(f".{os.getpid()}.part")
     size = 0
-    try:
-        async with asyncio.timeout(MOST_SECONDS), api.media(wanted.url) as media:
-            kind = _kind(media, wanted.url)
-            with draft.open("wb") as file:
-                async for piece in media.pieces:
-                    size += len(piece)
-                    if size > MOST_BYTES:
-                        raise NotTaken(f"it is larger than {MOST_BYTES} bytes")
-                    file.write(piece)
-        draft.replace(wanted.path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
+    async with asyncio.timeout(MOST_SECONDS), api.media(wanted.url) as media:
+        kind = _kind(media, wanted.url)
+        with whole_file(wanted.path) as file:
+            async for piece in media.pieces:
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise NotTaken(f"it is larger than {MOST_BYTES} bytes")
+                file.write(piece)
     return kind, size
 
 

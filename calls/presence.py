@@ -63,7 +63,10 @@ class Board(Protocol):
         """Show this for `EXPIRY_SECONDS`, or until the same process shows something else."""
 
     async def read(self) -> list[Status]:
-        """Everything that is shown now."""
+        """Everything that is shown now, and is of our release."""
+
+    async def present(self) -> frozenset[str]:
+        """The processes of which anything is shown, of whatever release."""
 
     async def remove(self, process: str) -> None:
         """Show nothing of this process any more."""
@@ -100,14 +103,23 @@ class RedisBoard:
             await pipe.execute()
 
     async def read(self) -> list[Status]:
-        """Read all; names whose process has expired leave the set."""
+        """Read all."""
+        shown = await self._shown()
+        return [status for value in shown.values() if (status := _parsed(value))]
+
+    async def present(self) -> frozenset[str]:
+        """The processes whose word has not expired."""
+        return frozenset(await self._shown())
+
+    async def _shown(self) -> dict[str, bytes | str]:
+        """What is shown of each process; names of those that have expired leave the set."""
         found = await self._redis.smembers(self._index)
         names = sorted(name.decode() for name in found if isinstance(name, bytes))
         values = await self._redis.mget([self.key(name) for name in names]) if names else []
         gone = [name for name, value in zip(names, values, strict=True) if value is None]
         if gone:
             await self._redis.srem(self._index, *gone)
-        return [status for value in values if value and (status := _parsed(value))]
+        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
     async def remove(self, process: str) -> None:
         """Take it away."""
@@ -270,10 +282,13 @@ async def anybody_accepts(board: Board | None = None) -> bool:
 
 
 async def present_processes() -> frozenset[str] | None:
-    """Who is present, for a process that is not itself; None while that cannot be known."""
+    """Who is present, for a process that is not itself; None while that cannot be known.
+
+    A board with nobody on it is a new Redis, or all are starting: that is not to know of anybody.
+    """
     board = open_board()
     try:
-        return frozenset(status.process for status in await board.read())
+        return await board.present() or None
     except (RedisError, OSError) as error:
         log.warning("it cannot be asked who is present: %s", error)
         return None

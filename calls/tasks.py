@@ -12,6 +12,8 @@ from django.utils import timezone
 from agents.brain.errors import ProviderError
 from calls import dispatch, message_files, messaging, outbox
 from calls.checking import check
+from calls.downloads import claimed
+from calls.fetching import MOST_SECONDS as RECORDING_SECONDS
 from calls.fetching import fetch
 from calls.models import Call
 from calls.presence import present_processes
@@ -68,7 +70,9 @@ def send_message(tenant_id: int, message_id: int) -> None:
 @tenant_task(atomic=False, expires=ASKED_AGAIN_SECONDS)
 def fetch_message_file(tenant_id: int, file_id: int) -> None:
     """Bring what came with a message from its carrier. Doing it twice is harmless."""
-    asyncio.run(_closing(message_files.fetch(tenant_id, file_id)))
+    with claimed(f"message-file:{file_id}", seconds=message_files.MOST_SECONDS) as ours:
+        if ours:
+            asyncio.run(_closing(message_files.fetch(tenant_id, file_id)))
 
 
 async def _closing(work: Awaitable[None]) -> None:
@@ -240,4 +244,6 @@ def check_account(tenant_id: int, account_id: int) -> None:
 )
 def fetch_recording(tenant_id: int, recording_id: int, url: str) -> None:
     """Bring a recording from its carrier. Doing it twice is harmless."""
-    asyncio.run(_closing(fetch(tenant_id, recording_id, url)))
+    with claimed(f"recording:{recording_id}", seconds=RECORDING_SECONDS) as ours:
+        if ours:
+            asyncio.run(_closing(fetch(tenant_id, recording_id, url)))

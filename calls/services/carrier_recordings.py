@@ -21,7 +21,7 @@ from calls.services.commands import command_give
 log = logging.getLogger(__name__)
 
 # A recording that was told of so long ago and is not here was lost with who fetched it.
-OVERDUE = timedelta(minutes=5)
+OVERDUE = timedelta(minutes=8)
 GIVE_UP_AFTER = timedelta(hours=6)
 _RATES = (8000, 48000)  # Hz
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from calls.models import MessageFile
 
-RETRY_AFTER = timedelta(minutes=1)
+RETRY_AFTER = timedelta(minutes=3)  # longer than one download may take
 GIVE_UP_AFTER = timedelta(hours=1)
 
 _State = MessageFile.State
@@ -40,7 +40,9 @@ def message_files_waiting(*, now: datetime) -> list[int]:
     waiting = MessageFile.objects.filter(state=_State.WAITING)
     waiting.filter(created_at__lt=now - GIVE_UP_AFTER).update(state=_State.MISSING, updated_at=now)
     late = waiting.filter(updated_at__lt=now - RETRY_AFTER)
-    return list(late.values_list("pk", flat=True)[:500])
+    asked = list(late.order_by("updated_at").values_list("pk", flat=True)[:500])
+    waiting.filter(pk__in=asked).update(updated_at=now)
+    return asked
 
 
 def _waiting(file_id: int) -> QuerySet[MessageFile]:

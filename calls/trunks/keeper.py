@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -266,13 +266,19 @@ class Line:
             await dispatch.turn_away(own.tenant_id, own.carrier, own.account_id, leg)
 
     async def _insist(self, work: Callable[..., R], **arguments: object) -> R | None:
-        """Do it, also with a database that is away for a while; None once we are lost."""
+        """Do it, also with a database that is away for a while.
+
+        None once we are lost, and for what the database refuses for what it is.
+        """
         while not self._lost.is_set():
             try:
                 return await run_in_tenant(self._hold.account.tenant_id, work, **arguments)
             except NoLongerHeld as error:
                 log.warning("what is heard is another process's to keep: %s", error)
                 self._lost.set()
+            except (DataError, IntegrityError):
+                log.exception("what was heard cannot be kept, ever")
+                return None
             except (DatabaseError, InterfaceError):
                 log.exception("what was heard cannot be kept yet")
                 await asyncio.sleep(self._times.retry)

@@ -7,10 +7,14 @@ import io
 import wave
 
 import pytest
+from django.conf import settings as project
 
-from calls import fetching
+from calls import fetching, message_files, tasks
+from calls.downloads import claimed, whole_file
 from calls.models import Leg, Recording
 from calls.recordings import recordings_folder
+from calls.services import message_files as file_services
+from calls.services.carrier_recordings import OVERDUE
 from tenants.db import run_in_tenant, tenant_transaction
 from tests.rows import make_row
 
@@ -89,3 +93,46 @@ async def test_a_store_that_never_ends_is_left_and_asked_again_later(fetched, mo
     monkeypatch.setattr(fetching, "MOST_SECONDS", 0.05)
     row, files = await fetched(Store(sound(), hangs=True))
     assert (row.state, files) == ("recording", [])
+
+
+def test_a_download_is_over_before_it_is_asked_for_again_and_before_its_task_is_ended():
+    limit = project.CELERY_TASK_SOFT_TIME_LIMIT
+    assert fetching.MOST_SECONDS < OVERDUE.total_seconds() < limit
+    assert message_files.MOST_SECONDS < file_services.RETRY_AFTER.total_seconds() < limit
+
+
+def test_what_another_worker_is_bringing_is_left_to_it(tenant, monkeypatch):
+    brought = []
+
+    async def fetch(_tenant_id, pk, *_url):
+        brought.append(pk)
+
+    def ask():
+        tasks.fetch_recording(tenant.id, 1, "")
+        tasks.fetch_message_file(tenant.id, 1)
+
+    monkeypatch.setattr(tasks, "fetch", fetch)
+    monkeypatch.setattr(message_files, "fetch", fetch)
+    with claimed("recording:1", seconds=1), claimed("message-file:1", seconds=1):
+        ask()
+    assert brought == []
+    ask()
+    assert brought == [1, 1]
+
+
+def test_a_claim_is_free_again_once_its_holder_has_failed():
+    with pytest.raises(OSError, match="gone"), claimed("a", seconds=1):
+        raise OSError("gone")
+    with claimed("a", seconds=1) as second, claimed("a", seconds=1) as third:
+        assert (second, third) == (True, False)
+
+
+def test_two_threads_that_write_one_file_do_not_write_into_each_others(tmp_path):
+    path = tmp_path / "a" / "b.wav"
+    with whole_file(path) as one:
+        with whole_file(path) as other:
+            one.write(b"one")
+            other.write(b"other")
+        assert path.read_bytes() == b"other"
+    assert path.read_bytes() == b"one"
+    assert list(path.parent.iterdir()) == [path]

@@ -160,6 +160,15 @@ def test_nobody_is_taken_for_gone_while_redis_is_away(desk, settings, caplog):
         assert outcome(call)[0] == "live"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_taken_for_gone_by_a_redis_that_has_just_begun(desk, board):
+    with tenant_transaction(desk.tenant.id):
+        call = make_row(Call, server=GONE, state="live", **a_minute_ago())
+    assert tasks.sweep_servers() == 0
+    with tenant_transaction(desk.tenant.id):
+        assert outcome(call)[0] == "live"
+
+
 # --- streams that the carrier stopped ----------------------------------------------------------
 
 

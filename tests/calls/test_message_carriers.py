@@ -143,7 +143,7 @@ async def test_message_that_comes_too_fast_is_sent_later(room, monkeypatch):
     assert waiting.due_at > timezone.now() + timedelta(seconds=50)
     await run_unscoped(tasks.sweep_messages)
     assert await room.rows(Message, state="queued")
-    later = timezone.now() + timedelta(minutes=2)
+    later = timezone.now() + timedelta(minutes=5)
     due = await run_in_tenant(room.desk.tenant.id, tasks.messages_waiting, now=later)
     assert due == [waiting.pk]
     await run_unscoped(tasks.send_message, room.desk.tenant.id, waiting.pk)
@@ -204,7 +204,7 @@ async def test_file_that_cannot_be_had_now_is_asked_for_again(room, monkeypatch)
     room.cloud.faults.append(Fault(status=503))
     await room.is_written_to("Mire", files=[file])
     (waiting,) = await until(lambda: room.rows(MessageFile, state="waiting", fault__gt=""))
-    later = timezone.now() + timedelta(minutes=2)
+    later = timezone.now() + timedelta(minutes=5)
     found = await run_in_tenant(room.desk.tenant.id, tasks.message_files_waiting, now=later)
     assert found == [waiting.pk]
     await run_unscoped(tasks.fetch_message_file, room.desk.tenant.id, waiting.pk)

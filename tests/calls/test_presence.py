@@ -138,6 +138,15 @@ async def test_what_another_release_published_is_overlooked(board):
     assert web.others == ()
 
 
+async def test_process_of_another_release_is_present_though_it_is_not_understood(board):
+    media = process(board)
+    await media.beat(board)
+    await board._redis.set(board.key(media.process), b'{"calls": 3}')
+    assert await board.present() == {media.process}
+    await board._redis.pexpire(board.key(media.process), 0)
+    assert await board.present() == frozenset()
+
+
 # --- processes that end -----------------------------------------------------------------------
 
 

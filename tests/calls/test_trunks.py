@@ -7,19 +7,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisAway
 
 from agents.brain.errors import NetworkFailure
+from calls.live import LiveCalls
 from calls.models import Call, CarrierAccount, CarrierEvent, Leg, Utterance
 from calls.providers.carriers.bearer import Token
 from calls.providers.carriers.signals import Answered, EndCause, Ended
 from calls.services import trunks as services
 from calls.services.calls import LOST_AFTER, calls_sweep
-from calls.services.trunks import NoLongerHeld, trunk_take, trunk_tell
+from calls.services.trunks import Hold, NoLongerHeld, trunk_take, trunk_tell
 from calls.trunks import shared
 from calls.trunks.desk import Desk
+from calls.trunks.keeper import Line, Times
 from calls.trunks.shared import Lease, RedisTokens
 from tenants.db import lookup, run_in_tenant, run_unscoped, tenant_transaction
 from tenants.models import Tenant
@@ -133,6 +136,19 @@ def test_process_that_was_replaced_writes_nothing_more(account, tenant):
         trunk_tell(hold=current, signal=ended, accepting=True)
         leg.refresh_from_db()
         assert leg.state == "ended"
+
+
+@pytest.mark.parametrize("refusal", [DataError, IntegrityError])
+async def test_what_the_database_refuses_for_good_is_not_insisted_on(account, caplog, refusal):
+    line = Line(Hold(account, 1), LiveCalls(), Times(retry=0))
+    failures = [OperationalError("it restarts"), refusal("the value is out of range")]
+
+    def work():
+        raise failures.pop(0)
+
+    assert await line._insist(work) is None
+    assert failures == []
+    assert "cannot be kept, ever" in caplog.text
 
 
 def test_account_that_is_switched_off_is_nobodys(account, tenant):
