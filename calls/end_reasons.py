@@ -21,7 +21,6 @@ END_REASONS = {
     "staff_hung_up": _("a member of staff hung up"),
     "voicemail": _("a voicemail answered"),
     "voicemail_left": _("a message was left on a voicemail"),
-    "refused": _("refused"),
     "refused_busy": _("refused: no line was free"),
     "refused_no_agent": _("refused: no agent was there"),
     "outside_hours": _("it was not the time of day to call"),
@@ -36,6 +35,7 @@ END_REASONS = {
     "failed": _("the carrier could not connect it"),
     "server_lost": _("the server was lost"),
 }
+CHOICES = list(END_REASONS.items())
 
 
 def end_reason_label(reason: str) -> str:

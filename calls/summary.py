@@ -64,7 +64,6 @@ _ENDS: dict[str, dict[str, str]] = {
         EndReason.STAFF_HUNG_UP: "una persona del equipo colgó",
         EndReason.VOICEMAIL: "contestó un buzón de voz",
         EndReason.VOICEMAIL_LEFT: "se dejó un mensaje en el buzón de voz",
-        EndReason.REFUSED: "rechazada",
         EndReason.REFUSED_BUSY: "rechazada, no había línea libre",
         EndReason.REFUSED_NO_AGENT: "rechazada, no había agente",
         EndReason.OUTSIDE_HOURS: "fuera del horario para llamar",

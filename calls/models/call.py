@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import AgentVersion
+from calls.end_reasons import CHOICES, END_REASONS
 from calls.models.routing import RoutingReason
 from tenants.managers import TenantManager, TenantQuerySet
 from tenants.models.base import TenantForeignKey, TenantModel
@@ -135,7 +136,7 @@ class Call(TenantModel):
     server = models.CharField(
         _("server process"), max_length=120, blank=True, help_text=_("Which has, or had, its sound")
     )
-    end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
+    end_reason = models.CharField(_("end reason"), max_length=40, choices=CHOICES, blank=True)
     streams = models.PositiveSmallIntegerField(
         _("media streams"), default=0, help_text=_("So many have brought its sound so far")
     )
@@ -197,6 +198,10 @@ class Call(TenantModel):
                 name="calls_call_end_has_a_reason",
             ),
             models.CheckConstraint(
+                condition=Q(end_reason__in=["", *END_REASONS]),
+                name="calls_call_end_reason_is_known",
+            ),
+            models.CheckConstraint(
                 condition=~Q(state=State.LIVE)
                 | Q(answered_at__isnull=False, heartbeat_at__isnull=False),
                 name="calls_call_live_has_a_heartbeat",
@@ -212,6 +217,11 @@ class Call(TenantModel):
                 fields=["tenant", "state"],
                 condition=~Q(state=State.ENDED),
                 name="calls_call_unfinished",
+            ),
+            models.Index(
+                fields=["tenant", "ended_at"],
+                condition=Q(state=State.ENDED, finalised_at=None),
+                name="calls_call_without_figures",
             ),
             models.Index(
                 fields=["tenant", "from_number", "-started_at"], name="calls_call_by_caller"

@@ -72,6 +72,7 @@ class CarrierEvent(TenantOwned):
                 condition=models.Q(applied_at=None),
                 name="calls_carrier_event_waiting",
             ),
+            models.Index(fields=["tenant", "received_at"], name="calls_carrier_event_by_age"),
         ]
 
     def __str__(self) -> str:

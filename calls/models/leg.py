@@ -110,7 +110,12 @@ class Leg(TenantModel):
                 fields=["tenant", "session"],
                 condition=~Q(session=""),
                 name="calls_leg_by_session",
-            )
+            ),
+            models.Index(
+                fields=["tenant"],
+                condition=~Q(state=LegState.ENDED.value),
+                name="calls_leg_open",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -59,6 +59,13 @@ class Recording(TenantModel):
             ),
             models.UniqueConstraint(fields=["tenant", "path"], name="calls_recording_path"),
         ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "updated_at"],
+                condition=models.Q(state="recording"),
+                name="calls_recording_unfinished",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.path

@@ -57,15 +57,14 @@ _States = CallBack.State
 def call_backs_underway(*, now: datetime) -> list[int]:
     """The current tenant's call-backs that have something to do: to be placed, or settled."""
     rules = OutboundSettings.objects.first()
-    due = CallBack.objects.due(now).filter(due_at__gt=now - GOOD_FOR)
     found = CallBack.objects.filter(state=_States.CALLING, placed__state=State.ENDED)
     if rules is None or rules.dials_call_backs:
-        found = found | due.order_by()
+        found = found | CallBack.objects.due(now).order_by()
     return list(found.order_by("due_at", "pk").values_list("pk", flat=True)[:MOST_LOOKED_AT])
 
 
 def call_back_step(*, call_back_id: int, now: datetime | None = None) -> None:
-    """Place a call-back that is due, or take notice of how its call ended.
+    """Place a call-back that is due, or take notice of how its call ended, or of its being late.
 
     Nothing where another worker has it at this moment, or where it was settled meanwhile.
     """
@@ -80,7 +79,10 @@ def call_back_step(*, call_back_id: int, now: datetime | None = None) -> None:
         return
     before = found.state
     if not _follow(found, now) and found.is_due(now):
-        _place(found, now)
+        if found.due_at <= now - GOOD_FOR:
+            _expire(found)
+        else:
+            _place(found, now)
     found.save()
     if found.state in {_States.DONE, _States.CANCELLED, _States.FAILED}:
         changes = {"state": [before, found.state], "outcome": found.outcome}
@@ -138,6 +140,14 @@ def _place(call_back: CallBack, now: datetime) -> None:
     else:
         call_back.state, call_back.placed = _States.CALLING, placed.call
         call_back.tries, call_back.problem = call_back.tries + 1, ""
+
+
+def _expire(call_back: CallBack) -> None:
+    """What became of an earlier try stays its outcome."""
+    call_back.state = _States.FAILED
+    call_back.problem = gettext("It could not be placed within %(hours)d hours of its time.") % {
+        "hours": GOOD_FOR // timedelta(hours=1)
+    }
 
 
 def _leave_to_people(call_back: CallBack, outcome: Outcome, why: CallNotPlaced) -> None:

@@ -76,7 +76,7 @@ def stray_events_forget(*, now: datetime) -> None:
 def events_forget(*, now: datetime) -> int:
     """What was told the current tenant long ago is in its legs and messages; how many went."""
     old = CarrierEvent.objects.filter(received_at__lt=now - EVENTS_KEPT)
-    there = Leg.objects.exclude(state=Leg.State.ENDED).values("carrier_id")
+    there = Leg.objects.exclude(state=Leg.State.ENDED).exclude(carrier_id="").values("carrier_id")
     gone, _by_model = old.exclude(leg__in=there).delete()
     return int(gone)
 

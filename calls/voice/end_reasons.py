@@ -28,7 +28,6 @@ class EndReason(StrEnum):
     STAFF_HUNG_UP = "staff_hung_up"
 
     # Calls which never had a conversation, and calls that a sweeper closed.
-    REFUSED = "refused"
     REFUSED_BUSY = "refused_busy"  # no line of ours was free, or we were shutting down
     REFUSED_NO_AGENT = "refused_no_agent"  # switched off, or nothing is published
     OUTSIDE_HOURS = "outside_hours"  # we may not call at that time of the called one's day

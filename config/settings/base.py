@@ -168,6 +168,7 @@ SPECTACULAR_SETTINGS = {
     "program may act on it; a wrong field (400) is told under its name. An agent's id is on its "
     "page in the back office.",
     "ENUM_NAME_OVERRIDES": {
+        "CallEndReason": "calls.end_reasons.CHOICES",
         "CallState": "calls.models.call.State",
         "CallBackState": "calls.models.note.CallBack.State",
         "CampaignState": "calls.models.campaign.Campaign.State",

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from calls.api.files import range_of
+from calls.end_reasons import END_REASONS
 from calls.models import Call, CallEvent, Number, Recording, RefusedCall, Utterance
 from calls.recordings import recordings_folder
 from tenants import audit
@@ -328,6 +329,7 @@ def test_openapi_document_describes_the_calls(login, staff):
     names = {p["name"] for p in document["paths"][CALLS]["get"]["parameters"]}
     assert {"state", "direction", "agent", "started_after", "started_before", "cursor"} <= names
     assert document["paths"][CALLS]["get"]["tags"] == ["calls"]
+    assert document["components"]["schemas"]["CallEndReason"]["enum"] == list(END_REASONS)
     told = document["components"]["schemas"]["CodeEnum"]["enum"]
     assert set(told) == {
         "do_not_call", "outside_hours", "not_published", "no_caller_number", "invalid_number",

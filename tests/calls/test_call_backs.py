@@ -191,14 +191,20 @@ def test_a_tenant_may_keep_them_for_people(line):
     end(underway, "caller_hung_up")
     with tenant_transaction(line.tenant.id):
         OutboundSettings.objects.update(dials_call_backs=False)
-    assert (step(kept).state, step(underway).state) == ("scheduled", "done")
+    late = NOON + timedelta(hours=24)
+    assert (step(kept, late).state, step(underway).state) == ("scheduled", "done")
     assert len(dialled(line)) == 1
 
 
 def test_one_that_is_overdue_by_a_day_is_left_to_people(line):
     call_back = promise(line)
-    assert step(call_back, NOON + timedelta(hours=24)).state == "scheduled"
+    found = step(call_back, NOON + timedelta(hours=24))
+    assert (found.state, found.outcome, found.settled_at) == ("failed", "", None)
+    assert "24" in found.problem
     assert dialled(line) == []
+    with tenant_transaction(line.tenant.id):
+        assert AuditEntry.objects.filter(action="call_back.settle").count() == 1
+        assert call_backs_underway(now=NOON + timedelta(hours=25)) == []
 
 
 @pytest.mark.parametrize(

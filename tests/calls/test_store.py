@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from calls import tasks
@@ -317,6 +317,17 @@ def test_call_that_another_stream_takes_while_it_is_closed_goes_on(desk, monkeyp
         lost = Closing("media_lost", timezone.now(), stream=1)
         assert not call_close(call_id=call.pk, closing=lost)
     assert (stored(call).state, stored(call).streams) == ("live", 2)
+
+
+@pytest.mark.django_db
+def test_call_ends_for_no_reason_that_is_not_listed(desk):
+    call = live_call(desk)
+    with (
+        pytest.raises(IntegrityError, match="end_reason_is_known"),
+        tenant_transaction(desk.tenant.id),
+    ):
+        call_close(call_id=call.pk, closing=Closing("struck_by_lightning", timezone.now()))
+    assert (stored(call).state, stored(call).end_reason) == ("live", "")
 
 
 @pytest.mark.django_db(transaction=True)

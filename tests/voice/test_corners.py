@@ -328,14 +328,14 @@ def test_session_ended_before_it_ran_closes_its_providers(monkeypatch):
 
     async def ended_first(self):
         assert self.outcome is None
-        self.end("refused")
+        self.end("staff_hung_up")
         self.end("busy")
         sessions.append(self)
         return await run(self)
 
     monkeypatch.setattr(CallSession, "run", ended_first)
     timeline = run_script(booking(), options())
-    assert timeline.end_reason == "refused"
+    assert timeline.end_reason == "staff_hung_up"
     assert timeline.events == []
     assert sessions[0]._ports.synthesisers[0].closed
 
