@@ -26,7 +26,8 @@ def main() -> None:
     clock.start()
     try:
         app.worker_main(
-            ["--quiet", "worker", "--pool", "threads", "--concurrency", "4",
+            # More than there are cores: they wait for carriers, some for minutes.
+            ["--quiet", "worker", "--pool", "threads", "--concurrency", "8",
              "--loglevel", ENV.LOG_LEVEL, "--without-gossip", "--without-mingle"]
         )  # fmt: skip
     finally:

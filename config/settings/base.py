@@ -134,6 +134,13 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SOFT_TIME_LIMIT, CELERY_TASK_TIME_LIMIT = 540, 600  # seconds
+# A download may take minutes, and many may be due at once: where workers are many, some serve
+# these alone. A worker that is not told which queues to serve serves all.
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"celery": {}, "files": {}}
+CELERY_TASK_ROUTES = {
+    "calls.tasks.fetch_recording": {"queue": "files"},
+    "calls.tasks.fetch_message_file": {"queue": "files"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"

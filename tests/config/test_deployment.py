@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from django.conf import settings
 
+from config.celery import app
 from config.environment import load, variables
 from config.settings.env import COMPOSE, HERE, Environment
 
@@ -26,7 +28,7 @@ FILLED_IN = {
     "POSTGRES_OWNER_PASSWORD": "owner-pw",
     "POSTGRES_APP_PASSWORD": "app-pw",
 }
-OURS = ("web", "media", "worker", "beat", "migrate")
+OURS = ("web", "media", "worker", "files", "beat", "migrate")
 
 
 def interpolated(value: Any, filled_in: dict[str, str] = FILLED_IN) -> Any:
@@ -74,7 +76,7 @@ def test_web_runs_on_daphne_and_media_on_uvicorn(services):
 
 
 def test_everything_waits_for_the_migrations(services):
-    for name in ("web", "media", "worker", "beat"):
+    for name in ("web", "media", "worker", "files", "beat"):
         waits = services[name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
         assert waits["postgres"]["condition"] == "service_healthy"
@@ -107,6 +109,18 @@ def test_live_calls_have_time_to_finish_before_the_container_is_killed(services)
     for name in ("web", "media"):
         minutes = int(re.fullmatch(r"(\d+)m", services[name]["stop_grace_period"])[1])
         assert minutes * 60 > int(drain) + 30
+
+
+def test_each_queue_has_its_worker_and_each_task_a_queue(services):
+    served = [
+        services[name]["command"][services[name]["command"].index("--queues") + 1]
+        for name in ("worker", "files")
+    ]
+    assert set(served) == set(settings.CELERY_TASK_QUEUES)
+    for task, queue in (("fetch_recording", "files"), ("fetch_message_file", "files"),
+                        ("send_command", "celery")):  # fmt: skip
+        assert app.amqp.router.route({}, f"calls.tasks.{task}")["queue"].name == queue
+    assert {queue.routing_key for queue in app.amqp.queues.values()} == set(served)
 
 
 def test_the_proxy_sends_media_sockets_to_the_media_tier():
