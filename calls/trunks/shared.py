@@ -24,12 +24,15 @@ from redis.exceptions import LockError, RedisError
 from agents.brain.errors import NetworkFailure, ProviderTimeout
 from calls.providers.carriers.bearer import Token
 from calls.providers.carriers.trunk import Extension
+from tenants.sealing import CannotUnseal, seal, unseal
 
 ANSWER_SECONDS = 2.0
 LEASE_SECONDS = 6.0
 # Longer than a PBX takes to answer a request for a token, twice over.
 MINTING_SECONDS = 25.0
 EXTENSIONS_SECONDS = 24 * 3600
+# Tokens are their client's; its name is in the key.
+NO_TENANT = 0
 
 _connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, redis.Redis] = (
     weakref.WeakKeyDictionary()
@@ -107,13 +110,17 @@ class RedisTokens:
             raise self._away(error) from None
         if found is None:
             return None
-        text, expires_at = orjson.loads(found)
-        return Token(text, expires_at)
+        sealed, expires_at = orjson.loads(found)
+        try:
+            return Token(unseal(sealed, tenant_id=NO_TENANT)["token"], expires_at)
+        except CannotUnseal:  # the keys were changed since: another is minted
+            return None
 
     async def write(self, client: str, token: Token) -> None:
         """This token is the live one from now on."""
         lives = max(1, int((token.expires_at - time.time()) * 1000))
-        value = orjson.dumps([token.text, token.expires_at])
+        sealed = seal({"token": token.text}, tenant_id=NO_TENANT)
+        value = orjson.dumps([sealed, token.expires_at])
         try:
             await connection().set(key_of("token", client), value, px=lives)
         except (RedisError, OSError) as error:

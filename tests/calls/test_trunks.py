@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import DataError, IntegrityError, OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -82,6 +83,14 @@ async def test_token_is_known_to_all_processes_as_long_as_it_lives(redis):
     await RedisTokens("threecx").write("a client", token)
     assert await RedisTokens("threecx").read("a client") == token
     assert await RedisTokens("threecx").read("another client") is None
+
+
+async def test_token_is_sealed_and_one_that_opens_with_no_key_is_none(redis, settings):
+    await RedisTokens("threecx").write("a client", Token("a.b.c", 4_000_000_000.0))
+    kept = await shared.connection().get(shared.key_of("token", "a client"))
+    assert b"a.b.c" not in kept
+    settings.SECRETS_KEYS = (Fernet.generate_key().decode(),)
+    assert await RedisTokens("threecx").read("a client") is None
 
 
 async def test_one_process_mints_at_a_time(redis):
