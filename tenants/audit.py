@@ -50,16 +50,24 @@ def record(
 
 
 def record_once(
-    *, action: str, actor: Actor, target: models.Model, within: timedelta
+    *,
+    action: str,
+    actor: Actor,
+    target: models.Model,
+    within: timedelta,
+    changes: Mapping[str, Any] | None = None,
 ) -> AuditEntry | None:
-    """Add an entry unless the same actor did the same to the target within this time."""
+    """Add an entry unless the same actor did just this to the target within this time."""
     known = AuditEntry.objects.filter(
         action=action,
         actor_label=label_of(actor),
         at__gt=timezone.now() - within,
+        changes=masked(dict(changes or {})),
         **_target_key(target),
     )
-    return None if known.exists() else record(action=action, actor=actor, target=target)
+    if known.exists():
+        return None
+    return record(action=action, actor=actor, target=target, changes=changes)
 
 
 def label_of(actor: Actor) -> str:

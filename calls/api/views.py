@@ -129,6 +129,7 @@ class RecordingView(TenantAPIView):
                 actor=actor_of(request),
                 target=recording.call,
                 within=_ONE_LISTENING,
+                changes={"recording": str(recording.public_id)},
             )
         return answer
 

@@ -225,7 +225,12 @@ def test_every_recording_of_a_call_can_be_heard(desk, recorded_twice, login, sta
     part = client.get(theirs["url"], headers={"Range": "bytes=100-199"})
     assert (part.status_code, body(part)) == (206, SOUND[::-1][100:200])
     assert body(client.get(found["recording"]["url"])) == SOUND
-    assert listened(desk) == [staff.pk]
+    assert listened(desk) == [staff.pk] * 2  # to the one, and to the other
+    with tenant_transaction(desk.tenant.id):
+        noted = AuditEntry.objects.filter(action="recording.listen").order_by("id")
+        assert [each.changes["recording"] for each in noted] == [
+            str(each.public_id) for each in recorded_twice.recordings.order_by("id")
+        ]
 
 
 def test_recording_is_found_in_its_own_call_alone(
