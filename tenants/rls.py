@@ -1,8 +1,12 @@
 """Migration operations which make the database itself keep tenants apart.
 
-`app.tenant` names the tenant of a transaction; `app.lookup` names one key value that the
-asker already holds, as `table.column=value`, and lets exactly the row with that key be read.
-Both are set by `tenants.db` and nowhere else.
+`app.tenant` names the tenant of a transaction; `app.lookup` names one value of one column, as
+`table.column=value`, and lets the rows with that value be read, and nothing else. Where the
+column is a key (EnableTenantRLS's `lookup`), that is the one row whose key the asker already
+holds. AllowLookup opens more: a carrier account's `carrier` is no secret, and by it the accounts
+of all tenants there can be read, whole, for the process that keeps their connections; who asks
+takes only the columns it needs (`calls.services.trunks`). Credentials are sealed all the same.
+Both settings are made by `tenants.db` and nowhere else.
 """
 
 from __future__ import annotations
