@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -19,7 +18,7 @@ from unfold.decorators import display
 from calls.admin.journal import JournalInline
 from calls.admin.placing import PlacesCalls
 from calls.admin.read_only import ReadOnly
-from calls.end_reasons import end_reason_label
+from calls.end_reasons import END_REASONS, end_reason_label
 from calls.models import Call, CallEvent, Recording, RefusedCall, Utterance
 from tenants.admin import TenantModelAdmin
 
@@ -97,13 +96,19 @@ class LiveFilter(admin.SimpleListFilter):
         return queryset.filter(state="live") if self.value() == "yes" else queryset
 
 
-class EndReasonFilter(admin.AllValuesFieldListFilter):
+class EndReasonFilter(admin.SimpleListFilter):
     """Why a call ended, by words instead of codes."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        """Those that there are."""
-        for choice in super().choices(changelist):
-            yield {**choice, "display": end_reason_label(str(choice["display"]))}
+    title = _("end reason")
+    parameter_name = "end_reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """All that there may be: nobody reads every call to find out which there are."""
+        return list(END_REASONS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Call]) -> QuerySet[Call]:
+        """Those, or all."""
+        return queryset.filter(end_reason=self.value()) if self.value() else queryset
 
 
 @admin.register(Call)
@@ -115,11 +120,12 @@ class CallAdmin(ReadOnly, PlacesCalls, TenantModelAdmin):
         "reason_label",
     )  # fmt: skip
     list_filter = (
-        LiveFilter, "state", "channel", "direction", ("end_reason", EndReasonFilter),
+        LiveFilter, "state", "channel", "direction", EndReasonFilter,
     )  # fmt: skip
     list_select_related = ("agent",)
     search_fields = ("from_number", "to_number", "carrier_id")
     date_hierarchy = "started_at"
+    show_full_result_count = False
     inlines = (UtteranceInline, CallEventInline, JournalInline)
     actions_list = ("place_call",)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -32,6 +33,7 @@ from tenants import audit
 from tenants.admin import TenantModelAdmin
 
 REFRESH_SECONDS = 5
+MOST_LISTED = 100
 
 
 class RetryInline(TabularInline):  # type: ignore[misc]
@@ -213,11 +215,32 @@ def _page(campaign: Campaign) -> str:
     return reverse("admin:calls_campaign_change", args=[campaign.pk])
 
 
+class LatestCampaignsFilter(admin.SimpleListFilter):
+    """Whose audience: one of the latest campaigns."""
+
+    title = gettext_lazy("campaign")
+    parameter_name = "campaign__id__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        """The latest; there may be thousands."""
+        return list(Campaign.objects.order_by("-pk").values_list("pk", "name")[:MOST_LISTED])
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[CampaignContact]
+    ) -> QuerySet[CampaignContact]:
+        """Its people, or everybody's."""
+        value = self.value()
+        if not value:
+            return queryset
+        return queryset.filter(campaign=int(value)) if value.isdecimal() else queryset.none()
+
+
 @admin.register(CampaignContact)
 class CampaignContactAdmin(ReadOnly, TenantModelAdmin):
     """Who is in the audiences, and what became of calling them."""
 
     list_display = ("number", "campaign", "state", "outcome", "tries", "next_at", "line")
-    list_filter = ("campaign", "state", "outcome")
+    list_filter = (LatestCampaignsFilter, "state", "outcome")
     list_select_related = ("campaign",)
     search_fields = ("number",)
+    show_full_result_count = False

@@ -37,6 +37,7 @@ class JournalEntryAdmin(ReadOnly, TenantModelAdmin):
     list_select_related = ("call", "call__agent")
     search_fields = ("number", "name", "extension", "email", "queue")
     date_hierarchy = "started_at"
+    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[JournalEntry]:
         """With what the list tells of each one's call."""

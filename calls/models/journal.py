@@ -51,11 +51,12 @@ class JournalEntry(TenantModel):
             models.UniqueConstraint(fields=["tenant", "identity"], name="calls_journal_once")
         ]
         indexes = [
+            models.Index(fields=["tenant", "-started_at", "-id"], name="calls_journal_by_time"),
             models.Index(
                 fields=["tenant", "number", "-started_at"],
                 condition=~Q(number=""),
                 name="calls_journal_by_number",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -49,6 +49,9 @@ class DoNotCall(TenantModel):
             ),
             models.CheckConstraint(condition=is_e164("number"), name="calls_do_not_call_is_e164"),
         ]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at", "-id"], name="calls_do_not_call_by_time")
+        ]
 
     def __str__(self) -> str:
         return str(self.number)

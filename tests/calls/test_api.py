@@ -379,6 +379,16 @@ def test_back_office_lists(back_office, desk, make_call, model):
     assert back_office.get(reverse(f"admin:calls_{model}_changelist")).status_code == 200
 
 
+def test_calls_are_listed_by_why_they_ended(desk, make_call, back_office):
+    call, _other = make_call(desk), make_call(desk)
+    with tenant_transaction(desk.tenant.id):
+        Call.objects.filter(pk=call.pk).update(end_reason="busy")
+    listed = reverse("admin:calls_call_changelist")
+    for reason, found in (("busy", [call.pk]), ("drained", []), ("nonsense", [])):
+        page = back_office.get(listed, {"end_reason": reason})
+        assert [each.pk for each in page.context["cl"].result_list] == found
+
+
 def test_back_office_shows_a_call_with_its_words_and_audits_that(back_office, desk, make_call):
     call = make_call(desk)
     page = back_office.get(reverse("admin:calls_call_change", args=[call.pk]))

@@ -211,7 +211,15 @@ def test_the_back_office_makes_fills_starts_watches_and_stops_a_campaign(office,
     assert office.post(button(campaign, "stop")).status_code == 302
     assert state(campaign) == "stopped"
     assert button(campaign, "stop") not in office.get(button(campaign, "watch")).content.decode()
-    assert office.get(reverse("admin:calls_campaigncontact_changelist")).status_code == 200
+
+
+def test_audience_is_listed_by_campaign(office, line):
+    first, _second = make(line, 1), make(line, 2)
+    listed = reverse("admin:calls_campaigncontact_changelist")
+    for value, places in ((first.pk, {1}), ("", {1, 2}), ("x", set()), ("9" * 30, set())):
+        page = office.get(listed, {"campaign__id__exact": value})
+        shown = {contact.number for contact in page.context["cl"].result_list}
+        assert shown == {number(place) for place in places}
 
 
 def test_saving_the_settings_leaves_alone_what_a_worker_changes(office, line):
