@@ -42,17 +42,17 @@ def test_a_task_runs_inside_its_tenant(tenant, owner, staff, outsider):
 
 
 def test_one_tenants_defect_keeps_no_other_waiting(tenant, other_tenant, caplog):
-    done = []
+    asked = []
 
     def work(tenant_id):
-        if tenant_id == tenant.id:
+        asked.append(tenant_id)
+        if len(asked) == 1:  # whichever it is
             raise RuntimeError("broken")
-        done.append(tenant_id)
         return 3
 
     assert in_each_tenant(work) == 3
-    assert done == [other_tenant.id]
-    assert f"tenant {tenant.id}: " in caplog.text
+    assert sorted(asked) == [tenant.id, other_tenant.id]
+    assert f"tenant {asked[0]}: " in caplog.text
 
 
 def test_a_task_that_has_to_end_goes_to_no_further_tenant(tenant, other_tenant):
