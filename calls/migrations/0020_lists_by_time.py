@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('calls', '0018_account_refused_at'),
+        ('calls', '0019_sweepers_and_end_reasons'),
         ('tenants', '0001_initial'),
     ]
 
