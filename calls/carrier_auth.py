@@ -32,6 +32,11 @@ def installation_account(name: str) -> str:
     return entry.external_id(entry.credentials.model_validate(dict(installation_keys(name))))
 
 
+def installation_records(name: str) -> bool:
+    """Whether the carrier is to record the calls of the installation's account."""
+    return bool(getattr(settings, f"{name.upper()}_RECORD_CALLS", False))
+
+
 def api_url(name: str, *, installation: bool) -> str:
     """Where the carrier's API is; empty: where its own adapter knows it.
 

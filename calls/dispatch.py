@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
-from calls.carrier_auth import api_url, installation_keys
+from calls.carrier_auth import api_url, installation_keys, installation_records
 from calls.links import hold_music, signals_url, stream_target, webhook_url
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
@@ -119,7 +119,8 @@ async def turn_away(
 async def account_of(tenant_id: int | None, carrier_name: str, account_id: int | None) -> Account:
     """The account with its keys; without an id, the installation's. Raises CannotUnseal."""
     if account_id is None or tenant_id is None:
-        return Account(carrier_name, installation_keys(carrier_name))
+        records = installation_records(carrier_name)
+        return Account(carrier_name, installation_keys(carrier_name), records=records)
     return await run_in_tenant(tenant_id, stored_account, account_id)
 
 

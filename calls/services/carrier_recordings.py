@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from calls.carrier_auth import installation_records
 from calls.links import signals_url
 from calls.models import Call, Command, Direction, Leg, Recording
 from calls.providers.carriers.registry import carrier
@@ -34,8 +36,10 @@ def recording_order(*, call: Call) -> None:
     """
     if call.direction != Direction.INBOUND or not carrier(call.channel).asks_who_answers:
         return
-    legs = Leg.objects.filter(call=call, role=Leg.Role.CUSTOMER, account__record_calls=True)
-    for leg in legs:
+    wanted = Q(account__record_calls=True)
+    if installation_records(call.channel):
+        wanted |= Q(account=None)
+    for leg in Leg.objects.filter(wanted, call=call, role=Leg.Role.CUSTOMER):
         back = signals_url(leg.carrier, call.public_id)
         command_give(
             leg=leg,

@@ -203,6 +203,13 @@ class Environment:
         secret=True,
         help="Its token: requests are checked against it, and calls are transferred with it.",
     )
+    TWILIO_RECORD_CALLS: bool = variable(
+        kinds.boolean(),
+        default="false",
+        group=CARRIERS,
+        help="Have Twilio record the calls of that account, beside our own recording and also "
+        "after a hand-over to a person. Tenants' own accounts have a switch each.",
+    )
     TWILIO_BASE_URL: str = variable(
         _http,
         group=CARRIERS,
@@ -231,6 +238,12 @@ class Environment:
         kinds.text(),
         group=CARRIERS,
         help="Its messaging profile, for WhatsApp numbers without SMS.",
+    )
+    TELNYX_RECORD_CALLS: bool = variable(
+        kinds.boolean(),
+        default="false",
+        group=CARRIERS,
+        help="Have Telnyx record the calls of that account, as `TWILIO_RECORD_CALLS` does.",
     )
     TELNYX_BASE_URL: str = variable(
         _http,

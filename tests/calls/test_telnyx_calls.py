@@ -239,6 +239,14 @@ async def test_call_at_a_tenants_own_account_is_answered_with_its_key(line, acco
     await line.call(state="ended")
 
 
+async def test_installations_own_account_records_if_that_is_set(line, settings):
+    settings.TELNYX_RECORD_CALLS = True
+    leg = await line.dialled()
+    assert line.asked("answer")[0]["record"] == "record-from-answer"
+    await line.hang_up(leg)
+    await line.call(state="ended")
+
+
 async def test_account_that_is_switched_off_is_not_listened_to(line, account):
     await run_in_tenant(line.desk.tenant.id, lambda: CarrierAccount.objects.update(is_active=False))
     await line.cloud.call(to=line.desk.number, caller=CALLER)

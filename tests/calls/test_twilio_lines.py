@@ -267,6 +267,17 @@ async def test_order_to_record_whose_answer_was_lost_is_not_repeated(line, accou
     await line.call(state="ended")
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_installations_own_account_records_if_that_is_set(line, settings, wanted):
+    settings.TWILIO_RECORD_CALLS = wanted
+    leg = await line.dialled()
+    if wanted:
+        await until(lambda: recordings_ordered(line))
+    await line.cloud.hang_up(leg)
+    await line.call(state="ended")
+    assert len(recordings_ordered(line)) == wanted
+
+
 async def test_account_that_records_nothing_orders_nothing(line, account):
     await run_in_tenant(
         line.desk.tenant.id, lambda: CarrierAccount.objects.update(record_calls=False)
