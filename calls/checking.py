@@ -8,7 +8,9 @@ from agents.brain.errors import ProviderError
 from calls import dispatch
 from calls.providers.carriers.port import Checked
 from calls.providers.carriers.registry import carrier
+from calls.providers.carriers.sentences import _
 from calls.services.accounts import account_checked
+from calls.wording import faults_in
 from tenants.db import run_in_tenant
 from tenants.sealing import CannotUnseal
 
@@ -23,14 +25,22 @@ async def _ask(tenant_id: int, account_id: int) -> Checked:
     try:
         account = await run_in_tenant(tenant_id, dispatch.stored_account, account_id)
         api = dispatch.connect(account)
-    except (CannotUnseal, ValidationError) as error:
-        return Checked("", (f"The stored keys cannot be used, enter them again: {error}",))
+    except CannotUnseal:
+        return Checked("", (_("The stored keys cannot be read: enter all of them again."),))
+    except ValidationError as error:
+        return Checked("", tuple(_unfit(why) for why in faults_in(error).values()))
     try:
         return await api.check()
     except ProviderError as error:  # whatever is not the account's fault
-        return Checked(
-            "",
-            (f"{carrier(account.carrier).title} cannot be asked at the moment: {error.message}",),
-        )
+        title = carrier(account.carrier).title
+        return Checked("", (_away(title, error.message),))
     finally:
         await api.aclose()
+
+
+def _unfit(why: str) -> str:
+    return _("The stored keys cannot be used, enter them again: %(why)s", why=why)
+
+
+def _away(title: str, why: str) -> str:
+    return _("%(carrier)s cannot be asked at the moment: %(why)s", carrier=title, why=why)

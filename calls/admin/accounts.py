@@ -31,6 +31,7 @@ from calls.services.accounts import (
     secret_fields,
 )
 from calls.trunks.shared import extensions_now
+from calls.wording import shown
 from tenants.admin import TenantModelAdmin
 from tenants.sealing import CannotUnseal
 
@@ -111,7 +112,9 @@ class AccountForm(AccountModelForm):
             account_set_keys(account=self.instance, entered=entered)
         except UnfitKeys as unfit:
             for name, words in unfit.problems.items():
-                self.add_error(_PREFIX + name if _PREFIX + name in self.fields else None, words)
+                self.add_error(
+                    _PREFIX + name if _PREFIX + name in self.fields else None, shown(words)
+                )
         except CannotUnseal:
             self.add_error(None, _("The stored keys cannot be read: enter all of them again."))
             self.instance.secrets = ""
@@ -163,7 +166,7 @@ def _refusal(account: CarrierAccount) -> list[str]:
         "that webhooks are signed with is not the one entered here."
     )
     day = date_format(localtime(account.refused_at), "SHORT_DATETIME_FORMAT")
-    return [words % {"day": day, "why": account.refused_why}]
+    return [words % {"day": day, "why": _(account.refused_why)}]
 
 
 @admin.register(CarrierAccount)
@@ -272,7 +275,7 @@ class CarrierAccountAdmin(TenantModelAdmin):
     @display(description=gettext_lazy("connection"))  # type: ignore[untyped-decorator]
     def result(self, account: CarrierAccount) -> str:
         """What the last check found, and whether webhooks are refused, in clear sentences."""
-        found = [*account.problems, *_refusal(account)]
+        found = [*map(shown, account.problems), *_refusal(account)]
         if found:
             return format_html_join("\n", "{}<br>", ((problem,) for problem in found))
         if account.checked_at is None:

@@ -11,10 +11,12 @@ from django.db.models import Q
 from django.utils import timezone
 from pydantic import SecretStr, ValidationError
 
+from calls.jsontext import clean
 from calls.models import CarrierAccount
 from calls.providers.carriers.carrier import Carrier
 from calls.providers.carriers.port import Checked
 from calls.providers.carriers.registry import carrier
+from calls.wording import faults_in, storable
 
 REFUSALS_TOGETHER = timedelta(seconds=30)
 _SHOWN = 4  # characters at a key's end, by which its owner knows it
@@ -48,7 +50,7 @@ def account_set_keys(*, account: CarrierAccount, entered: Mapping[str, str]) -> 
     try:
         credentials = entry.credentials.model_validate(values)
     except ValidationError as error:
-        raise UnfitKeys(_in_words(error)) from None
+        raise UnfitKeys(faults_in(error)) from None
     if values == before:
         return
     account.set_credentials(values)
@@ -64,7 +66,7 @@ def account_checked(*, account_id: int, found: Checked) -> None:
     CarrierAccount.objects.filter(pk=account_id).update(
         checked_at=timezone.now(),
         checked_name=found.account[:200],
-        problems=list(found.problems),
+        problems=[clean(storable(problem)) for problem in found.problems],
     )
 
 
@@ -86,15 +88,6 @@ def account_check_on_commit(account: CarrierAccount) -> None:
 
     tenant_id, account_id = account.tenant_id, account.pk
     transaction.on_commit(lambda: check_account.delay(tenant_id, account_id), robust=True)
-
-
-def _in_words(error: ValidationError) -> dict[str, str]:
-    """Field by field; what concerns several stands under the empty name."""
-    found: dict[str, str] = {}
-    for fault in error.errors(include_url=False, include_input=False):
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        found.setdefault(name, fault["msg"].removeprefix("Value error, "))
-    return found
 
 
 def _hint(

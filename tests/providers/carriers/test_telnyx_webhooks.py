@@ -71,7 +71,7 @@ def test_five_minutes_on_either_side_are_allowed(apart):
 @pytest.mark.parametrize("apart", [-301, 301, 10**9])
 def test_older_and_future_webhooks_are_refused(apart):
     headers = sign(b"x", private_key=KEY, now=NOW)
-    with pytest.raises(NotSigned, match="300 s are allowed"):
+    with pytest.raises(NotSigned, match="five minutes"):
         verify(headers, b"x", public_key=PUBLIC, now=NOW + apart)
 
 

@@ -324,7 +324,7 @@ async def test_a_pbx_that_does_not_answer_is_given_up(monkeypatch):
 async def test_a_good_account_has_no_problems():
     async with a_pbx() as (pbx, api, _):
         found = await api.check()
-        assert (found.account, found.problems) == (f"ai at {pbx.url[7:]}", ())
+        assert (found.account, found.problems) == (f"ai@{pbx.url[7:]}", ())
 
 
 async def problem(**changes: str) -> str:

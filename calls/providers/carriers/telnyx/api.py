@@ -34,7 +34,11 @@ from calls.providers.carriers.telnyx.context import (
 )
 from calls.providers.carriers.telnyx.credentials import TelnyxCredentials
 from calls.providers.carriers.telnyx.farewell import Farewell
-from calls.providers.carriers.telnyx.health import application_problems, not_an_application
+from calls.providers.carriers.telnyx.health import (
+    application_problems,
+    not_an_application,
+    rejected_key,
+)
 from calls.providers.carriers.telnyx.outgoing import body_of, path_of
 from calls.providers.carriers.telnyx.recordings import Recordings
 from calls.providers.carriers.telnyx.transfer import END_HOLD
@@ -239,7 +243,7 @@ class TelnyxApi:
         try:
             application = await self._application()
         except BadKey as refused:
-            return Checked("", (f"Telnyx does not take the API key ({refused.message})",))
+            return Checked("", (rejected_key(refused),))
         except BadRequest as refused:
             return Checked("", (not_an_application(self._credentials, refused),))
         problems = application_problems(application, self._webhook_url)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StringConstraints
 
+from calls.providers.carriers.sentences import _
+
 _PUBLIC_KEY_BYTES = 32
 
 
@@ -16,12 +18,16 @@ def _public_key(text: str) -> str:
         raw = base64.b64decode(text, validate=True)
     except binascii.Error:
         raise ValueError(
-            "the public key is no base64: copy it from Keys & Credentials, Public Key"
+            _("the public key is no base64: copy it from Keys & Credentials, Public Key")
         ) from None
     if len(raw) != _PUBLIC_KEY_BYTES:
         raise ValueError(
-            f"the public key is {len(raw)} bytes long, an Ed25519 key {_PUBLIC_KEY_BYTES}: "
-            "copy it from Keys & Credentials, Public Key"
+            _(
+                "the public key is %(length)s bytes long, an Ed25519 key %(needed)s: copy it from "
+                "Keys & Credentials, Public Key",
+                length=len(raw),
+                needed=_PUBLIC_KEY_BYTES,
+            )
         )
     return text
 
@@ -30,16 +36,16 @@ def _api_key(secret: SecretStr) -> SecretStr:
     """Header values are ASCII without white space; anything else was copied badly."""
     text = secret.get_secret_value()
     if not text:
-        raise ValueError("the API key is empty")
+        raise ValueError(_("the API key is empty"))
     if not text.isascii() or any(mark.isspace() or not mark.isprintable() for mark in text):
-        raise ValueError("the API key has characters that no key has: copy it again")
+        raise ValueError(_("the API key has characters that no key has: copy it again"))
     return secret
 
 
 def _connection_id(text: str) -> str:
     if not text.isdecimal():
         raise ValueError(
-            "the connection id is the number of the Voice API application, such as 1234567890"
+            _("the connection id is the number of the Voice API application, such as 1234567890")
         )
     return text
 

@@ -37,12 +37,11 @@ from calls.providers.carriers.signals import Bridged, EndCause, HandoverEnded, S
 from calls.providers.carriers.steps import Step
 from calls.providers.carriers.threecx.control import ANSWER_SECONDS, ActionFailed, CallControl
 from calls.providers.carriers.threecx.entities import CONNECTED, RINGING, DnState, participant_of
+from calls.providers.carriers.threecx.health import complaint, explained
 from calls.providers.carriers.threecx.rest import (
     NAME,
-    NotPermitted,
     NotThere,
     ThreeCxRest,
-    TlsFailure,
     leg_gone,
 )
 from calls.providers.carriers.trunk import leg_name
@@ -259,48 +258,12 @@ class ThreeCxApi:
     async def check(self) -> Checked:
         """Try the address, the key, the permission and the DN, and say what is wrong."""
         credentials = self._rest.credentials
-        account = f"{credentials.client_id} at {credentials.host}"
+        account = f"{credentials.client_id}@{credentials.host}"
         try:
-            problem = self._complaint(await self.control.state(credentials.client_id))
+            problem = complaint(await self.control.state(credentials.client_id))
         except (BadKey, NotThere, NetworkFailure, ProviderTimeout) as error:
-            problem = self._explained(error)
+            problem = explained(error, credentials)
         return Checked(account, (problem,) if problem else ())
-
-    def _complaint(self, state: DnState) -> str:
-        if not state.is_route_point:
-            return (
-                f"{state.dn} is a {state.kind or 'DN of unknown kind'} and no route point: the "
-                "client ID has to be the one under Integrations > API"
-            )
-        if not state.is_registered:
-            return f"The route point {state.dn} has no device: it can be called but not call."
-        return ""
-
-    def _explained(self, error: Exception) -> str:
-        credentials = self._rest.credentials
-        match error:
-            case NotPermitted():
-                return (
-                    "3CX does not permit call control: it needs an Enterprise (or AI) licence "
-                    'of 8SC or more, and "3CX Call Control API access" ticked for the client.'
-                )
-            case BadKey():
-                return (
-                    f"3CX refuses the client ID {credentials.client_id} with this API key. It "
-                    "shows a key once: make a new one if it is lost."
-                )
-            case NotThere():
-                return (
-                    f"There is no DN {credentials.client_id} that this client may see, or "
-                    f"{credentials.host} is no 3CX of version 20."
-                )
-            case TlsFailure():
-                return f"The connection is not safe: {error}. Use the name in the certificate."
-            case _:
-                return (
-                    f"{credentials.host} cannot be reached ({error}): is the port right "
-                    "(often 5001), and does a firewall let us in?"
-                )
 
     async def take(self, step: Step) -> None:
         """A PBX's events call for nothing by themselves."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Site, Webhook
+from calls.providers.carriers.sentences import _
 from calls.providers.carriers.signals import Event, MalformedEvent
 from calls.providers.carriers.threecx import kept
 from calls.providers.carriers.threecx.announcing import Announcer
@@ -23,7 +24,7 @@ def _connect(credentials: ThreeCxCredentials, site: Site) -> ThreeCxApi:
 
 
 def _verify(_request: Webhook, _credentials: ThreeCxCredentials, _now: float) -> None:
-    raise NotAuthentic("a 3CX sends no webhooks, so this came from somebody else")
+    raise NotAuthentic(_("a 3CX sends no webhooks, so this came from somebody else"))
 
 
 def _event(_request: Webhook, _now: float) -> Event:

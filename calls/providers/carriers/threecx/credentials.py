@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
 
+from calls.providers.carriers.sentences import _
+
 # A client id is the DN of a route point, and stands in paths and in dialled numbers.
 _DN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,49}")
 
@@ -35,15 +37,17 @@ class ThreeCxCredentials(BaseModel):
         """`https://host[:port]`; plain HTTP only to this machine, for a stand-in."""
         parts = urlsplit(text.rstrip("/"))
         try:
-            host, _ = parts.hostname or "", parts.port
+            host, _port = parts.hostname or "", parts.port
         except ValueError:
-            raise ValueError(f"{text!r} has no sensible port") from None
+            raise ValueError(_("“%(address)s” has no sensible port", address=text)) from None
         if parts.scheme not in ("http", "https") or not host:
-            raise ValueError(f"{text!r} is no address: https://pbx.example.com or with :5001")
+            raise ValueError(
+                _("“%(text)s” is no address: https://pbx.example.com or with :5001", text=text)
+            )
         if parts.username or parts.path or parts.query or parts.fragment:
-            raise ValueError("only https://host:port, without a path, a name or a password")
+            raise ValueError(_("only https://host:port, without a path, a name or a password"))
         if parts.scheme == "http" and not _is_this_machine(host):
-            raise ValueError("https, please: the key and the callers' voices pass over this")
+            raise ValueError(_("https, please: the key and the callers' voices pass over this"))
         return f"{parts.scheme}://{parts.netloc}"
 
     @field_validator("client_id")
@@ -60,7 +64,7 @@ class ThreeCxCredentials(BaseModel):
     @classmethod
     def _some_secret(cls, secret: SecretStr) -> SecretStr:
         if not secret.get_secret_value().strip():
-            raise ValueError("the API key is empty; 3CX shows it once, when the client is added")
+            raise ValueError(_("the API key is empty; 3CX shows it once, when the client is added"))
         return secret
 
     @property
@@ -76,7 +80,9 @@ class ThreeCxCredentials(BaseModel):
 
 def _checked_dn(dn: str) -> str:
     if not _DN.fullmatch(dn):
-        raise ValueError(f"{dn[:60]!r} is no DN: letters, digits, dot, dash and underscore")
+        raise ValueError(
+            _("“%(dn)s” is no DN: letters, digits, dot, dash and underscore", dn=dn[:60])
+        )
     return dn
 
 

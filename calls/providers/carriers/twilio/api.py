@@ -35,7 +35,13 @@ from calls.providers.carriers.twilio.client import (
 )
 from calls.providers.carriers.twilio.credentials import TwilioCredentials
 from calls.providers.carriers.twilio.events import Kind, Stage
-from calls.providers.carriers.twilio.health import account_problems, number_problems, wrong_token
+from calls.providers.carriers.twilio.health import (
+    account_problems,
+    number_problems,
+    rejected_key,
+    unknown_account,
+    wrong_token,
+)
 from calls.providers.carriers.twilio.outgoing import form_of
 from calls.providers.carriers.twilio.recordings import Recordings
 
@@ -225,9 +231,9 @@ class TwilioApi:
             if self._credentials.api_key_sid and not await self._client.takes_token():
                 problems += (wrong_token(sid),)
         except BadKey as refused:
-            return Checked("", (f"Twilio does not take {sid} with this key ({refused.message})",))
+            return Checked("", (rejected_key(sid, refused.message),))
         except BadRequest as refused:
-            return Checked("", (f"Twilio knows no account {sid} ({refused.message})",))
+            return Checked("", (unknown_account(sid, refused.message),))
         return Checked(name, problems + number_problems(numbers, self._signals_url))
 
     async def _numbers(self) -> Sequence[dict[str, Any]]:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Simulated, Site, Webhook
 from calls.providers.carriers.door import Door
+from calls.providers.carriers.sentences import _
 from calls.providers.carriers.signals import Event, MalformedEvent
 from calls.providers.carriers.twilio import events, media, relay, signature, simulated, transfer
 from calls.providers.carriers.twilio.api import CAPABILITIES, TwilioApi
@@ -26,7 +27,8 @@ def _verify(request: Webhook, credentials: TwilioCredentials, _now: float) -> No
         url=request.url, params=signature.Fields(request.form), headers=headers, auth_token=token
     ):
         missing = signature.SIGNATURE_HEADER.title() not in headers
-        raise NotAuthentic(f"the signature is {'missing' if missing else 'wrong'}")
+        why = _("the signature is missing") if missing else _("the signature is wrong")
+        raise NotAuthentic(why)
 
 
 def _event(request: Webhook, now: float) -> Event:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import (
@@ -13,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from calls.providers.carriers.sentences import Sentence, _
+
 _HOST = "https://api.twilio.com"
 
 
@@ -20,21 +23,39 @@ def _secret(secret: SecretStr) -> SecretStr:
     """Tokens are letters and digits; anything else was copied badly."""
     text = secret.get_secret_value()
     if text and not (text.isascii() and text.isalnum()):
-        raise ValueError("it has characters that no token of Twilio's has: copy it again")
+        raise ValueError(_("it has characters that no token of Twilio's has: copy it again"))
     return secret
 
 
 def _token(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < 16:
-        raise ValueError("the auth token is 32 characters long: copy it from the console")
+        raise ValueError(_("the auth token is 32 characters long: copy it from the console"))
     return secret
 
 
-_Sid = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^AC[0-9a-fA-F]{32}$")]
-_KeySid = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^(SK[0-9a-fA-F]{32})?$")
+def _like(pattern: str, otherwise: Sentence) -> AfterValidator:
+    def checked(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(otherwise)
+        return text
+
+    return AfterValidator(checked)
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+_Sid = Annotated[
+    _Text,
+    _like(r"AC[0-9a-fA-F]{32}", _("an account SID is AC and 32 digits and letters from a to f")),
 ]
-_Place = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z0-9-]*$")]
+_KeySid = Annotated[
+    _Text,
+    _like(
+        r"(SK[0-9a-fA-F]{32})?", _("an API key's SID is SK and 32 digits and letters from a to f")
+    ),
+]
+_Place = Annotated[
+    _Text, _like(r"[a-z0-9-]*", _("only small letters, digits and dashes, such as dublin or ie1"))
+]
 _Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
 
@@ -57,9 +78,9 @@ class TwilioCredentials(BaseModel):
     @model_validator(mode="after")
     def _pairs_are_whole(self) -> TwilioCredentials:
         if bool(self.api_key_sid) != bool(self.api_key_secret.get_secret_value()):
-            raise ValueError("an API key needs both its SID and its secret")
+            raise ValueError(_("an API key needs both its SID and its secret"))
         if bool(self.edge) != bool(self.region):
-            raise ValueError("edge and region go together: give both or neither")
+            raise ValueError(_("edge and region go together: give both or neither"))
         return self
 
     @property
