@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import ObjectDoesNotExist, QuerySet
 from django.http import HttpResponseBase
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiParameter,
@@ -137,28 +138,28 @@ class MessageRequestSerializer(serializers.Serializer[Any]):
         """Carriers fetch over HTTPS."""
         for url in media:
             if urlsplit(url).scheme != "https":
-                raise ValidationError(f"{url} is no https address")
+                raise ValidationError(_("%(url)s is no https address.") % {"url": url})
         return media
 
     def validate_template_values(self, values: dict[str, str]) -> dict[str, str]:
         """Their names are texts as well, and no template has more."""
         if len(values) > MOST_VALUES:
-            raise ValidationError(f"at most {MOST_VALUES} values")
+            raise ValidationError(_("At most %(most)s values.") % {"most": MOST_VALUES})
         return named(values)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """There is something to send, and it fits together."""
         if attrs.get("template"):
             if attrs["kind"] != Message.Kind.WHATSAPP:
-                raise ValidationError({"template": "only WhatsApp has templates"})
+                raise ValidationError({"template": _("Only WhatsApp has templates.")})
             if attrs.get("text") or attrs.get("media"):
-                raise ValidationError({"template": "a template goes without text and media"})
+                raise ValidationError({"template": _("A template goes without text and media.")})
         elif not attrs.get("text") and not attrs.get("media"):
-            raise ValidationError({"text": "give a text, media or a template"})
+            raise ValidationError({"text": _("Give a text, media or a template.")})
         elif attrs.get("template_values"):
-            raise ValidationError({"template_values": "there is no template"})
+            raise ValidationError({"template_values": _("There is no template.")})
         elif attrs["kind"] == Message.Kind.WHATSAPP and len(attrs.get("media", ())) > 1:
-            raise ValidationError({"media": "WhatsApp takes one file a message"})
+            raise ValidationError({"media": _("WhatsApp takes one file a message.")})
         return attrs
 
 
@@ -255,7 +256,7 @@ class MessageViewSet(ListModelMixin, RetrieveModelMixin, TenantViewSet):
             letter = _letter(asked.validated_data)
             posted = message_send(letter=letter, actor=actor_of(request), key=key)
         except CannotBeWrittenTo as error:
-            raise ValidationError({"to_number": str(error)}, code=error.code) from None
+            raise ValidationError({"to_number": [str(error)]}, code=error.code) from None
         except MessageNotSent as error:
             raise Refused(error) from None
         answer = MessageSerializer(posted.message, context=self.get_serializer_context())
@@ -307,7 +308,8 @@ def _filtered(messages: QuerySet[Message], request: Request) -> QuerySet[Message
     for name, values in _CHOICES.items():
         if wish := query.get(name):
             if wish not in values:
-                raise ValidationError({name: f"{wish!r} is none of {', '.join(values)}"})
+                why = _("“%(wish)s” is none of %(values)s.")
+                raise ValidationError({name: [why % {"wish": wish, "values": ", ".join(values)}]})
             messages = messages.filter(**{name: wish})
     party = clean_text(query.get("with", ""))
     return messages.filter(party=party) if party else messages

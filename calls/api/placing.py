@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
@@ -108,12 +109,13 @@ def _wanted(data: dict[str, Any]) -> Wanted:
     try:
         agent = agent_for(data["agent"])
     except Agent.DoesNotExist:
-        raise ValidationError({"agent": f"there is no agent {data['agent']}"}) from None
+        why = _("There is no agent %(agent)s.") % {"agent": data["agent"]}
+        raise ValidationError({"agent": [why]}) from None
     number = number_named(data["from_number"]) if "from_number" in data else None
     try:
         to_number = e164(data["to_number"], strict=True)
     except NotANumber as error:
-        raise ValidationError({"to_number": str(error)}, code="invalid_number") from None
+        raise ValidationError({"to_number": [str(error)]}, code="invalid_number") from None
     return Wanted(
         to_number, agent, number, data.get("language", ""), context=data.get("context", {})
     )
@@ -124,9 +126,10 @@ def number_named(text: str) -> Number:
     try:
         number: Number = Number.objects.get(e164=e164(text), is_active=True)
     except NotANumber as error:
-        raise ValidationError({"from_number": str(error)}) from None
+        raise ValidationError({"from_number": [str(error)]}) from None
     except Number.DoesNotExist:
-        raise ValidationError({"from_number": f"{text} is no active number of yours"}) from None
+        why = _("%(number)s is no active number of yours.") % {"number": text}
+        raise ValidationError({"from_number": [why]}) from None
     return number
 
 
@@ -136,5 +139,6 @@ def idempotency_key(request: Request) -> str:
     if key is None:
         return ""
     if not 0 < len(key.strip()) <= LONGEST_KEY:
-        raise ValidationError({HEADER: f"1 to {LONGEST_KEY} characters"})
+        why = _("It has 1 to %(longest)s characters.") % {"longest": LONGEST_KEY}
+        raise ValidationError({HEADER: [why]})
     return key.strip()

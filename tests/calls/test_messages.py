@@ -119,6 +119,12 @@ def test_what_cannot_be_asked_for_is_refused_at_its_field(ask, desk, field, fiel
 
 
 @pytest.mark.django_db
+def test_why_a_message_is_refused_is_told_in_the_askers_language(ask, client):
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "es"
+    assert ask(template="HX1").json() == {"template": ["Solo WhatsApp tiene plantillas."]}
+
+
+@pytest.mark.django_db
 def test_nobody_writes_without_the_scope_or_from_anothers_number(
     ask, desk, other_desk, make_api_key
 ):

@@ -120,8 +120,14 @@ def test_a_key_that_is_none_is_refused(ask, line, key):
 def test_what_cannot_be_asked_for_is_refused_at_its_field(ask, line, field, value):
     answer = ask(**{field: value})
     assert answer.status_code == 400
-    assert field in answer.json()
+    assert isinstance(answer.json()[field], list)
     assert count(line) == (0, 0, 0)
+
+
+def test_why_a_call_is_refused_is_told_in_the_askers_language(ask, client, line):
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "es"
+    told = ask(from_number="+525512349999").json()
+    assert told == {"from_number": ["+525512349999 no es un número activo suyo."]}
 
 
 @pytest.mark.parametrize(
