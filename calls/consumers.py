@@ -16,12 +16,14 @@ import orjson
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
-from calls import admission, outbox
-from calls.admission import Denied, TooManyPages, Visitor
-from calls.conduct import AdmittedCall, conduct
-from calls.feed import PageFeed
-from calls.live import LiveCalls, live
-from calls.lobby import NoRoom, Seat
+from calls.carriers import admission, outbox
+from calls.carriers.admission import Denied, TooManyPages, Visitor
+from calls.carriers.tokens import resume_token
+from calls.line.conduct import AdmittedCall, conduct
+from calls.line.feed import PageFeed
+from calls.line.live import LiveCalls, live
+from calls.line.lobby import NoRoom, Seat
+from calls.line.relayed import RelayedCall
 from calls.models import Call
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia, PageStart
@@ -31,9 +33,7 @@ from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.stream import CallMedia, CallText
 from calls.providers.carriers.webrtc.media import WebRtcMedia
 from calls.providers.carriers.webrtc.opening import Opening
-from calls.relayed import RelayedCall
 from calls.session import StoredCall
-from calls.tokens import resume_token
 from tenants.client_ip import socket_ip
 
 log = logging.getLogger(__name__)

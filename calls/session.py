@@ -1,7 +1,8 @@
 """Sees one call in sound through, from its first frame to its last row.
 
-What can be done while the phone still rings is done by then (`calls.ringing`): the greeting is in
-the phrase cache when the caller listens, in this process or in the folder that processes share.
+What can be done while the phone still rings is done by then (`calls.line.ringing`): the greeting
+is in the phrase cache when the caller listens, in this process or in the folder that processes
+share.
 """
 
 from __future__ import annotations
@@ -12,14 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calls.adapters import LaterRecorder, MindBrain, NoRecorder
-from calls.feed import PageFeed
-from calls.live import live
-from calls.models import Call
-from calls.providers.carriers.stream import CallMedia
-from calls.providers.stt.browser import BrowserRecogniser
-from calls.providers.tts.cache import prepare, recall
-from calls.setup import (
+from calls.line.adapters import LaterRecorder, MindBrain, NoRecorder
+from calls.line.feed import PageFeed
+from calls.line.live import live
+from calls.line.setup import (
     Opening,
     Setup,
     ambience_for,
@@ -28,7 +25,11 @@ from calls.setup import (
     recognisers_for,
     voices_for,
 )
-from calls.stored import FLUSH_SECONDS, StoredTalk
+from calls.line.stored import FLUSH_SECONDS, StoredTalk
+from calls.models import Call
+from calls.providers.carriers.stream import CallMedia
+from calls.providers.stt.browser import BrowserRecogniser
+from calls.providers.tts.cache import prepare, recall
 from calls.voice import CallSession, HeuristicJudge, LoopClock, Ports
 from calls.voice.ports import ConversationItem, Recogniser, Recorder, Synthesiser
 from calls.voice.recording import WavRecorder

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from calls.carriers.links import MEDIA_PATH, RELAY_PATH
 from calls.consumers import BrowserMediaConsumer, StreamConsumer, TextConsumer
-from calls.links import MEDIA_PATH, RELAY_PATH
 from calls.providers.carriers.registry import CARRIERS
 
 BROWSER_PATH = "/api/v1/ws/media-stream"

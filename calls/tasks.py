@@ -10,13 +10,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from agents.brain.errors import ProviderError
-from calls import dispatch, message_files, messaging, outbox
-from calls.checking import check
-from calls.downloads import claimed
-from calls.fetching import MOST_SECONDS as RECORDING_SECONDS
-from calls.fetching import fetch
+from calls.carriers import dispatch, message_files, messaging, outbox
+from calls.carriers.checking import check
+from calls.carriers.downloads import claimed
+from calls.carriers.fetching import MOST_SECONDS as RECORDING_SECONDS
+from calls.carriers.fetching import fetch
+from calls.line.presence import present_processes
 from calls.models import Call
-from calls.presence import present_processes
 from calls.services.call_backs import call_back_step, call_backs_underway
 from calls.services.calls import calls_of_gone_servers, calls_sweep, calls_without_figures
 from calls.services.campaign_run import campaign_step, campaigns_underway
@@ -84,7 +84,7 @@ async def _closing(work: Awaitable[None]) -> None:
 
 def _platform_is_open() -> bool:
     """Whether a server would take the sound of a call; nobody is called into silence."""
-    from calls.presence import anybody_accepts  # as much as a server: only for who needs it
+    from calls.line.presence import anybody_accepts  # as much as a server: only for who needs it
 
     return asyncio.run(anybody_accepts())
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from calls import playing
+from calls.carriers import playing
 from calls.providers.carriers.carrier import Carrier
 from calls.providers.carriers.registry import CARRIERS
 from calls.webhooks import webhook

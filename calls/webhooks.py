@@ -20,18 +20,19 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from calls import dispatch, outbox
-from calls.answering import answer, answer_without_database
+from calls.carriers import dispatch, outbox
+from calls.carriers.answering import answer, answer_without_database
+from calls.carriers.links import public_url
+from calls.carriers.origins import NobodysAddress, Origin, origin_of
+from calls.carriers.reception import to_nobody
 from calls.jsontext import clean_fields
-from calls.links import public_url
-from calls.live import live
+from calls.line.live import live
+from calls.line.presence import presence
+from calls.line.ringing import prepare_greeting
 from calls.models import Channel, Leg, Number
-from calls.presence import presence
 from calls.providers.carriers.carrier import Carrier, NotAuthentic, Webhook
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Event, MalformedEvent, MessageReceived, Ringing
-from calls.reception import to_nobody
-from calls.ringing import prepare_greeting
 from calls.services.accounts import account_refused
 from calls.services.calls import call_unheard
 from calls.services.carrier_events import event_store, stray_event_store
@@ -39,7 +40,6 @@ from calls.services.carrier_signals import Unheard, leg_apply
 from calls.services.intake import Ring
 from calls.services.message_orders import message_named
 from calls.services.message_signals import message_apply
-from calls.webhook_origins import NobodysAddress, Origin, origin_of
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key, tenant_transaction
 from tenants.sealing import CannotUnseal
 

@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 http = get_asgi_application()
 
 from calls import sockets  # noqa: E402 - models can be imported only now
-from calls.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
+from calls.line.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
 
 
 async def socket(scope: Any, receive: Any, send: Any) -> None:

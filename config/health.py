@@ -18,8 +18,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from agents.services.mind import MindCredentials
-from calls.live import live
-from calls.presence import Status, presence
+from calls.line.live import live
+from calls.line.presence import Status, presence
 from calls.providers.health import Figures, summed
 from calls.providers.registry import describe
 from config.launcher.preparing import is_preparing

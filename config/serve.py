@@ -25,8 +25,8 @@ django.setup(set_prefix=False)
 
 from django.conf import settings  # noqa: E402 - the settings are chosen above
 
-from calls.live import live  # noqa: E402
-from calls.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
+from calls.line.live import live  # noqa: E402
+from calls.line.startup import open_for_calls, shut_down, warm_up_in_background  # noqa: E402
 from config.asgi import application  # noqa: E402
 
 log = logging.getLogger(__name__)

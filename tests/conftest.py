@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 from django.utils import translation
 
-from calls import outbox
+from calls.carriers import outbox
 from config import celery  # noqa: F401 - shared tasks belong to this app
 from tenants.db import close_bridge, tenant_transaction
 from tenants.models import ApiKey, Membership, Role, Tenant, User

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.models import Agent
-from calls.carrier_auth import installation_keys
+from calls.carriers.installation import installation_keys
 from calls.models import (
     Call,
     CallBack,

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from calls.links import webhook_url
+from calls.carriers.links import webhook_url
 from calls.models import CarrierAccount
 from calls.providers.carriers.registry import CARRIERS, carrier, has_no_webhooks
 from calls.providers.carriers.trunk import Extension

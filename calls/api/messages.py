@@ -28,9 +28,9 @@ from rest_framework.reverse import reverse
 from calls.api.files import file_response
 from calls.api.placing import HEADER, idempotency_key, number_named
 from calls.api.serializers import named
+from calls.carriers.message_files import file_path
 from calls.jsontext import clean_text
 from calls.message_errors import CannotBeWrittenTo, MessageNotSent
-from calls.message_files import file_path
 from calls.models import Direction, Message, MessageFile
 from calls.selectors.messages import message_file, recent_messages
 from calls.services.messages import Letter, message_send, writable

@@ -20,7 +20,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from calls.links import public_url
+from calls.carriers.links import public_url
 from calls.phone_numbers import readings
 from calls.providers.carriers.threecx.crm import (
     Contact,

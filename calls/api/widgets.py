@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.models import Agent
-from calls.admission import TOKEN_PARAMETER
+from calls.carriers.admission import TOKEN_PARAMETER
 from calls.routing import NoPublishedAgent
 from calls.services.widgets import widget_pass_issue
 from calls.sockets import BROWSER_PATH

@@ -122,7 +122,7 @@ class MessageFile(TenantModel):
     """Something that came with a message; `place` is its address among the message's `media`.
 
     It is fetched from the carrier as soon as the message has come, if it is of a kind and a size
-    that are taken (`calls.message_files`).
+    that are taken (`calls.carriers.message_files`).
     """
 
     class State(models.TextChoices):

@@ -23,8 +23,8 @@ from calls.errors import (
     OutsideWindow,
     TooManyAtOnce,
 )
+from calls.line.rows import HANDED_OVER
 from calls.models import CallBack, CallEvent, Number, OutboundSettings, Outcome, State
-from calls.rows import HANDED_OVER
 from calls.services.campaign_run import outcome_of
 from calls.services.outbound import (
     Wanted,

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from agents.models import AgentVersion
 from calls.jsontext import clean, clean_text
+from calls.line.rows import Closing, EventRow, Item, TurnRow
 from calls.models import Call, CallEvent, CallQuerySet, State, Utterance
 from calls.providers.carriers.registry import carrier
-from calls.rows import Closing, EventRow, Item, TurnRow
 from calls.services.notes import notes_keep
 from calls.services.parting import (
     customer_leg,
@@ -26,7 +26,7 @@ from calls.services.parting import (
 from calls.voice.end_reasons import EndReason
 
 # A server tells of its calls every 5 s; one that missed five of these is gone. So is one that
-# missed one, and is not present either (`calls.presence`).
+# missed one, and is not present either (`calls.line.presence`).
 LOST_AFTER = timedelta(seconds=25)
 GONE_AFTER = timedelta(seconds=7)
 RING_LIMIT = timedelta(seconds=150)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from agents.models import Agent
 from agents.selectors import published_version
 from calls.errors import AgentNotPublished, CampaignError
+from calls.line.rows import Closing
 from calls.models import (
     Campaign,
     CampaignAttempt,
@@ -23,7 +24,6 @@ from calls.models import (
     State,
 )
 from calls.number_files import NumberRow
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
 from calls.services.legs import leg_never_dialled

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from calls.carrier_auth import installation_records
-from calls.links import signals_url
+from calls.carriers.installation import installation_records
+from calls.carriers.links import signals_url
 from calls.models import Call, Command, Direction, Leg, Recording
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import RecordingFailed, RecordingReady

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from calls.carriers.reception import REFUSAL_LINES, to_nobody
 from calls.models import Call, CarrierEvent, Channel, Command, Direction, Leg, Number, State
 from calls.providers.carriers.legs import LegPicture, LegState, picture
 from calls.providers.carriers.registry import carrier
@@ -25,7 +26,6 @@ from calls.providers.carriers.signals import (
     StreamStopped,
 )
 from calls.providers.carriers.steps import Step
-from calls.reception import REFUSAL_LINES, to_nobody
 from calls.services.carrier_events import (
     as_told,
     events_applied,

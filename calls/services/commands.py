@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from calls.carriers.outbox import post_on_commit
 from calls.models import Command, Leg
-from calls.outbox import post_on_commit
 
 
 def command_give(

@@ -8,11 +8,11 @@ from datetime import datetime
 from django.utils import timezone
 
 from calls import spoken
+from calls.line.rows import Closing
 from calls.models import Call, Command, Direction, Leg, State
 from calls.providers.carriers.legs import LegPicture, picture
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Answerer, EndCause, Signal
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
 from calls.services.parting import MOST_STREAMS, leg_say, stream_order

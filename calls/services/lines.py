@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 from calls import spoken
+from calls.line.rows import Closing
 from calls.models import Call, Command, Leg, State
 from calls.providers.carriers.registry import CARRIERS, carrier
 from calls.providers.carriers.signals import EndCause
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.commands import command_give
 from calls.services.legs import leg_give_up

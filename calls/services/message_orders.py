@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
-from calls.links import message_url
+from calls.carriers.links import message_url
 from calls.models import DoNotCall, Message
 from calls.providers.carriers.letters import LetterPicture
 from calls.providers.carriers.port import OutgoingMessage

@@ -9,8 +9,8 @@ import phonenumbers
 from django.utils import timezone
 
 from calls.jsontext import clean_text
+from calls.line.rows import EventRow
 from calls.models import Call, CallBack, Direction, TakenMessage
-from calls.rows import EventRow
 from calls.voice.events import Event
 from tenants import audit
 

@@ -331,7 +331,7 @@ def _write(wanted: Wanted, to_number: str, now: datetime, *, in_bulk: bool) -> P
 
 
 def _order(leg: Leg, call: Call, version: AgentVersion) -> Command | None:
-    """What the carrier is asked for; `calls.dispatch` adds where it brings sound and signals."""
+    """What the carrier is asked for; where it brings sound and signals `dispatch` adds."""
     advanced = version.profile(cast(Channel, call.channel)).advanced
     detects = Capability.MACHINE_DETECTION in carrier(leg.carrier).capabilities
     leaves = advanced.voicemail == "leave_message"

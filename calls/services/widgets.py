@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.selectors import published_version
+from calls.carriers.tokens import WIDGET_SECONDS, read_widget_token, widget_token
 from calls.routing import NoPublishedAgent
-from calls.tokens import WIDGET_SECONDS, read_widget_token, widget_token
 from tenants import audit
 
 

@@ -20,10 +20,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from calls.conduct import AdmittedCall, conduct
 from calls.consumers import MediaConsumer, StreamConsumer
-from calls.live import LiveCalls
-from calls.lobby import Seat
+from calls.line.conduct import AdmittedCall, conduct
+from calls.line.live import LiveCalls
+from calls.line.lobby import Seat
 from calls.providers.carriers.asgi import Receive, Send
 from calls.providers.carriers.browser import BrowserMedia
 from calls.providers.carriers.registry import carrier

@@ -7,7 +7,7 @@ import logging
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError
 
-from calls.live import LiveCalls, live
+from calls.line.live import LiveCalls, live
 from calls.services.trunks import TrunkAccount, trunk_accounts
 from calls.trunks import shared
 from calls.trunks.keeper import Keeper, Times

@@ -23,15 +23,15 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from agents.brain.errors import ProviderError
-from calls import dispatch
-from calls.conduct import conduct
-from calls.live import LiveCalls
-from calls.presence import presence
+from calls.carriers import dispatch
+from calls.line.conduct import conduct
+from calls.line.live import LiveCalls
+from calls.line.presence import presence
+from calls.line.ringing import prepare_greeting
 from calls.providers.carriers.port import LegGone
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Answered, Ended, KeysPressed, Ringing, Signal
 from calls.providers.carriers.trunk import Extension, News, Trunk
-from calls.ringing import prepare_greeting
 from calls.services.carrier_signals import Taken
 from calls.services.intake import StreamRefused, call_connect
 from calls.services.trunks import (
@@ -261,7 +261,7 @@ class Line:
         own = self._hold.account
         if taken.rings is not None:
             work = prepare_greeting(own.tenant_id, taken.rings.public_id)
-            self._live.in_background(work, f"calls.ringing {taken.rings.public_id}")
+            self._live.in_background(work, f"calls.line.ringing {taken.rings.public_id}")
         if taken.to_nobody:
             await dispatch.turn_away(own.tenant_id, own.carrier, own.account_id, leg)
 

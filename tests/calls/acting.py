@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.brain.events import HangUp, TextDelta, Transfer
-from calls import setup
+from calls.line import setup
 from calls.models import Utterance
 from tenants.models import Tenant
 from tests.calls.carrier_line import CloudLine

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from calls import outbox
+from calls.carriers import outbox
 from calls.models import Call, Command, Leg, Number
 from calls.services import outbound
 from tenants.db import tenant_transaction

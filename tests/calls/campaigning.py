@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from calls import outbox
+from calls.carriers import outbox
+from calls.line.rows import Closing
 from calls.models import Call, Campaign, Command, Number, OutboundSettings
 from calls.number_files import number_rows
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.campaign_run import campaign_step
 from calls.services.campaigns import campaign_create, campaign_fill, campaign_start

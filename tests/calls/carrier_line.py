@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar
 
-from calls import dispatch, outbox
+from calls.carriers import dispatch, outbox
 from calls.models import Number, Utterance
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place

@@ -14,9 +14,9 @@ from agents.models import Agent, AgentVersion, KnowledgeEntry
 from agents.profiles import Language
 from agents.selectors import draft_version
 from agents.services import agent_create, version_publish, version_save
-from calls import answering
-from calls import live as live_module
-from calls.carrier_auth import installation_keys
+from calls.carriers import answering
+from calls.carriers.installation import installation_keys
+from calls.line import live as live_module
 from calls.models import Number
 from calls.providers.carriers.twilio.signature import sign
 from tenants.db import tenant_transaction

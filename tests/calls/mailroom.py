@@ -9,8 +9,8 @@ from typing import Any
 
 from django.test import Client
 
-from calls import dispatch
-from calls.carrier_auth import installation_keys
+from calls.carriers import dispatch
+from calls.carriers.installation import installation_keys
 from calls.models import CarrierAccount, Message, Number
 from calls.providers.carriers.telnyx import simulated
 from calls.simulator.small_http import File

@@ -101,7 +101,7 @@ def on_a_script(
     monkeypatch: Any, *, words: str = TOUR, voice: Callable[[int], Any] = Reader
 ) -> None:
     """Calls are heard, spoken and detected by the above; the mind is the real embedded one."""
-    from calls import setup
+    from calls.line import setup
     from calls.providers import registry
 
     def recognisers(**wishes: Any) -> list[Any]:

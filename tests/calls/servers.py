@@ -19,7 +19,7 @@ import pytest
 from django.conf import settings as project
 from django.db import connections
 
-from calls.carrier_auth import installation_keys
+from calls.carriers.installation import installation_keys
 from calls.models import Utterance
 from tenants.db import run_in_tenant
 from tests.calls.waiting import until

@@ -8,8 +8,10 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from calls import dispatch, tasks
-from calls.checking import check
+from calls import tasks
+from calls.carriers import dispatch
+from calls.carriers.checking import check
+from calls.carriers.origins import Origin
 from calls.models import CarrierAccount
 from calls.providers.carriers.port import Checked, StreamTarget
 from calls.providers.carriers.registry import CARRIERS
@@ -24,7 +26,6 @@ from calls.services.accounts import (
     secret_fields,
 )
 from calls.services.carrier_events import event_store
-from calls.webhook_origins import Origin
 from calls.wording import shown
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT

@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from django.utils import timezone
 
-from calls import conduct, consumers
+from calls import consumers
+from calls.carriers.tokens import stream_token
+from calls.line import conduct
 from calls.models import Call, CallEvent, Command
 from calls.providers.carriers.socket import Limits
 from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO
 from calls.services.lines import SILENT_AFTER, lines_sweep
-from calls.tokens import stream_token
 from config.asgi import application
 from tenants.db import run_in_tenant
 from tests.calls.conftest import ring_form, staff_desk
@@ -143,7 +144,9 @@ async def test_stream_without_a_good_token_is_refused(desk, bystander, token):
 
 async def test_stream_with_an_old_token_is_refused(desk, token_of, bystander, monkeypatch):
     token = await token_of(desk)
-    monkeypatch.setattr("calls.tokens.signing.time.time", lambda: timezone.now().timestamp() + 999)
+    monkeypatch.setattr(
+        "calls.carriers.tokens.signing.time.time", lambda: timezone.now().timestamp() + 999
+    )
     phone = Phone(application)
     phone.start(SID, token)
     assert (await phone.over())["code"] == 4401
@@ -359,7 +362,7 @@ async def test_defect_in_building_a_call_ends_that_call(
     def broken(*_args, **_kwargs):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("calls.setup.build_mind", broken)
+    monkeypatch.setattr("calls.line.setup.build_mind", broken)
     phone = Phone(application)
     phone.start(SID, await token_of(desk))
     assert (await phone.over())["reason"] == "internal_error"

@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 
 from agents.models import Agent
+from calls.carriers.tokens import widget_token
 from calls.models import Call, Utterance
-from calls.tokens import widget_token
 from calls.voice import Phrases
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
@@ -262,7 +262,7 @@ async def test_page_that_vanishes_ends_its_call(desk, staff_cookie, quiet):
 async def test_page_that_does_not_keep_up_misses_news_and_not_the_call(
     desk, staff_cookie, quiet, monkeypatch
 ):
-    monkeypatch.setattr("calls.feed.QUEUE", 1)
+    monkeypatch.setattr("calls.line.feed.QUEUE", 1)
     phone = await calling(desk, staff_cookie)
     await until(lambda: rows(desk, Utterance))
     phone.socket.put({"type": "hangup"})

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from agents.models import Agent
 from calls import tasks
+from calls.line.rows import Closing
 from calls.models import (
     Call,
     CallBack,
@@ -21,7 +22,6 @@ from calls.models import (
     Number,
     OutboundSettings,
 )
-from calls.rows import Closing
 from calls.services.call_backs import MOST_TRIES, call_back_step, call_backs_underway
 from calls.services.calls import call_close
 from calls.services.notes import AlreadySettled, call_back_settle

@@ -11,8 +11,9 @@ from django.db import connection
 from django.utils import timezone
 
 from agents.models import Agent
-from calls import stored, tasks
+from calls import tasks
 from calls.errors import CallNotPlaced, CampaignError, FileFaults
+from calls.line import stored
 from calls.models import (
     Call,
     Campaign,

@@ -14,15 +14,17 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calls import outbox, ringing, tasks, webhooks
-from calls.carrier_auth import api_url, installation_keys
+from calls import tasks, webhooks
+from calls.carriers import outbox
+from calls.carriers.installation import api_url, installation_keys
+from calls.line import ringing
+from calls.line.ringing import prepare_greeting
 from calls.models import Call, CarrierEvent, Command, Leg, StrayEvent
 from calls.providers.carriers.carrier import Webhook
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import Event
 from calls.providers.carriers.telnyx import simulated
 from calls.providers.carriers.telnyx.signature import sign
-from calls.ringing import prepare_greeting
 from calls.services.carrier_events import event_store
 from calls.services.carrier_signals import leg_apply
 from calls.services.commands import command_give

@@ -12,12 +12,12 @@ import pytest
 from django.utils import timezone
 
 from calls import consumers
-from calls.live import LiveCalls
-from calls.lobby import Lobby, NoRoom, Seat
+from calls.carriers.tokens import widget_token
+from calls.line.live import LiveCalls
+from calls.line.lobby import Lobby, NoRoom, Seat
 from calls.models import Call
 from calls.providers.carriers.socket import DEFAULT_LIMITS, Limits
 from calls.providers.carriers.twilio.carrier import CARRIER
-from calls.tokens import widget_token
 from config.asgi import application
 from tenants.client_ip import socket_ip
 from tenants.db import run_in_tenant
@@ -176,7 +176,7 @@ async def test_silent_sockets_are_closed_when_their_time_is_up(quiet):
 
 def test_places_follow_what_the_process_can_take():
     calls = LiveCalls(10)
-    assert (calls.lobby.most, calls.lobby.most_of_one) == (30, 10)
+    assert (calls.line.lobby.most, calls.line.lobby.most_of_one) == (30, 10)
 
 
 # --- one person's calls -----------------------------------------------------------------------

@@ -9,8 +9,9 @@ import wave
 import pytest
 from django.conf import settings as project
 
-from calls import fetching, message_files, tasks
-from calls.downloads import claimed, whole_file
+from calls import tasks
+from calls.carriers import fetching, message_files
+from calls.carriers.downloads import claimed, whole_file
 from calls.models import Leg, Recording
 from calls.recordings import recordings_folder
 from calls.services import message_files as file_services

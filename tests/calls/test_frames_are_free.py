@@ -17,7 +17,8 @@ import pytest
 from channels.layers import get_channel_layer
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from calls import consumers, setup, writer
+from calls import consumers
+from calls.line import setup, writer
 from calls.models import Recording
 from calls.providers.carriers.socket import Limits
 from calls.providers.carriers.twilio.carrier import CARRIER as TWILIO

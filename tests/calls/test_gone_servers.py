@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from calls import outbox, presence, tasks, webhooks
-from calls.live import LiveCalls
+from calls import tasks, webhooks
+from calls.carriers import outbox
+from calls.line import presence
+from calls.line.live import LiveCalls
+from calls.line.presence import Presence, present_processes
 from calls.models import Call, Command, Leg
-from calls.presence import Presence, present_processes
 from calls.providers.carriers.signals import Event
 from calls.services.calls import GONE_AFTER, call_unheard, calls_of_gone_servers
 from calls.services.carrier_events import event_store

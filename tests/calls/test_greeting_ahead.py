@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from calls import answering
+from calls.carriers import answering
 from config.asgi import application
 from tests.calls.conftest import INCOMING, ring_form, sign_form
 from tests.calls.waiting import until

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from agents.brain.events import HandOff, TextDelta
-from calls import session, setup
+from calls import session
+from calls.line import setup
 from calls.models import Call, CallEvent, Recording, Utterance
 from calls.recordings import recordings_folder
 from tenants.db import run_in_tenant, run_unscoped

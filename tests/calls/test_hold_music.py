@@ -7,8 +7,8 @@ import wave
 
 import numpy as np
 
-from calls import hold_music
-from calls.links import hold_music as told
+from calls.carriers import hold_music
+from calls.carriers.links import hold_music as told
 
 
 def test_music_is_soft_never_silent_and_has_no_seam():

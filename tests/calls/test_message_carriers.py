@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from calls import tasks
-from calls.message_files import MOST_BYTES
+from calls.carriers.message_files import MOST_BYTES
 from calls.models import CarrierEvent, DoNotCall, Message, MessageFile, Number, StrayEvent
 from calls.simulator.small_http import File
 from tenants.db import run_in_tenant, run_unscoped

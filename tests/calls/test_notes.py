@@ -8,11 +8,11 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from calls.line.rows import EventRow
+from calls.line.store import EVENTS_DROPPED
 from calls.models import CallBack, TakenMessage
-from calls.rows import EventRow
 from calls.services.calls import call_append
 from calls.services.notes import AlreadySettled, call_back_settle, message_settle
-from calls.store import EVENTS_DROPPED
 from calls.voice import CallBack as CallBackAction
 from calls.voice import TakeMessage
 from calls.voice.parting import action_data

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from calls import outbox
+from calls.carriers import outbox
 from calls.models import Call, Command, Leg
 from calls.providers.carriers.registry import CARRIERS, carrier
 from calls.services.commands import command_give

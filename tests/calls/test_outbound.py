@@ -12,7 +12,7 @@ from django.db import connection
 from django.urls import reverse
 
 from agents.models import Agent
-from calls import dispatch, outbox
+from calls.carriers import dispatch, outbox
 from calls.errors import TooManyAtOnce
 from calls.models import Call, Command, DoNotCall, Leg, Number, OutboundSettings
 from calls.providers.carriers.port import MachineDetection

@@ -10,13 +10,13 @@ import pytest
 from django.db import transaction
 
 from calls import tasks
+from calls.carriers.tokens import STREAM_SECONDS
 from calls.errors import OnDoNotCallList, TooFast
 from calls.models import Call, CarrierAccount, DoNotCall, Number
 from calls.services.calls import RING_LIMIT
 from calls.services.campaign_run import campaigns_underway
 from calls.services.outbound import Wanted, call_place, call_request
 from calls.services.pace import BURST, RESERVED
-from calls.tokens import STREAM_SECONDS
 from config.celery import app
 from tenants.db import tenant_transaction
 from tests.calls.campaigning import NOON, make, state, step

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from calls import pickups as pickups_module
+from calls.line import pickups as pickups_module
+from calls.line.pickups import Pickups
+from calls.line.rows import CallRef, Closing
 from calls.models import Call, Command, Leg
-from calls.pickups import Pickups
 from calls.providers.carriers.signals import Answered, Answerer, Detected
-from calls.rows import CallRef, Closing
 from calls.services.calls import call_close
 from calls.services.carrier_signals import _react
 from calls.services.legs import caller_take_back, leg_follow

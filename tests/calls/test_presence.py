@@ -17,16 +17,17 @@ from redis.exceptions import ConnectionError as RedisGone
 from agents.brain.breaker import CircuitBreaker
 from agents.brain.errors import ProviderDown
 from agents.brain.llm.fallback import Track
-from calls import answering, webhooks
-from calls.live import LiveCalls
-from calls.models import Call
-from calls.presence import (
+from calls import webhooks
+from calls.carriers import answering
+from calls.line.live import LiveCalls
+from calls.line.presence import (
     EXPIRY_SECONDS,
     HEARTBEAT_SECONDS,
     Presence,
     RedisBoard,
     anybody_accepts,
 )
+from calls.models import Call
 from calls.providers import health
 from tenants.db import run_in_tenant
 from tests.calls.waiting import until
@@ -187,7 +188,7 @@ async def _sees(web: Presence, board, media: Presence) -> bool:
 
 
 async def test_drain_is_told_without_waiting_for_a_heartbeat(board, monkeypatch):
-    monkeypatch.setattr("calls.presence.HEARTBEAT_SECONDS", 3600)
+    monkeypatch.setattr("calls.line.presence.HEARTBEAT_SECONDS", 3600)
     web, media = process(board, takes_calls=False), process(board)
     media._open_board = lambda: _sharing(board)
     media.begin()
@@ -346,7 +347,7 @@ async def test_health_says_how_each_provider_does_over_all_processes(
     track.latencies.append(412.0)
     track.errors["ProviderTimeout"] += 2
     models = [(CircuitBreaker("groq fast"), track)]
-    monkeypatch.setattr("calls.presence.model_tracks", lambda: models)
+    monkeypatch.setattr("calls.line.presence.model_tracks", lambda: models)
     await exchange(board, web, media)
     found = (await async_client.get("/health")).json()["providers"]
     rows = {(each.pop("kind"), each.pop("name")): each for each in found}

@@ -21,24 +21,24 @@ from pydantic import BaseModel
 
 from agents.profiles import ChannelProfile, TurnSettings
 from calls import session as session_module
-from calls import setup as composition
-from calls.adapters import NoRecorder
-from calls.links import stream_target
-from calls.live import live
+from calls.carriers.links import stream_target
+from calls.line import setup as composition
+from calls.line.adapters import NoRecorder
+from calls.line.live import live
+from calls.line.relaying import relay_of
+from calls.line.writer import Writer
 from calls.models import Call, Number, Recording
 from calls.providers.carriers.browser import BrowserMedia
 from calls.providers.carriers.twilio import twiml
 from calls.providers.health import forget_all
 from calls.providers.provider import Credentials, RecogniserOptions
 from calls.providers.registry import build_recognisers
-from calls.relaying import relay_of
 from calls.services import outbound
 from calls.services.outbound import Wanted, call_place
 from calls.session import StoredCall
 from calls.voice import TurnOptions
 from calls.voice.denoise import Denoiser
 from calls.voice.ports import AgentSaid, CallerSaid, Conversation, Ports, Transfer
-from calls.writer import Writer
 from tenants.db import run_in_tenant
 from tests.calls.conftest import Desk, staff_desk
 from tests.calls.sockets import Socket

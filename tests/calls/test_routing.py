@@ -10,6 +10,8 @@ from django.urls import reverse
 
 from agents.models import Agent
 from agents.selectors import published_version
+from calls.carriers.reception import Refusal, Welcome, receive
+from calls.line.setup import opening_of
 from calls.models import (
     Call,
     Holiday,
@@ -19,10 +21,8 @@ from calls.models import (
     RoutingChoice,
     RoutingRule,
 )
-from calls.reception import Refusal, Welcome, receive
 from calls.routing import NoPublishedAgent, route
 from calls.services.intake import Ring
-from calls.setup import opening_of
 from tenants.db import tenant_transaction
 from tenants.middleware import OPERATOR_TENANT
 from tests.calls.conftest import Desk, staff_desk

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import websockets
 
+from calls.carriers.tokens import widget_token
 from calls.models import Call, CallEvent
-from calls.tokens import widget_token
 from tenants.db import run_unscoped
 from tests.calls.conftest import staff_desk
 from tests.calls.phone import TWILIO

@@ -16,9 +16,9 @@ import pytest
 import websockets
 from django.utils import timezone
 
+from calls.carriers.tokens import widget_token
 from calls.models import Call, CallEvent, Utterance
 from calls.tasks import sweep_calls
-from calls.tokens import widget_token
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import staff_desk
 from tests.calls.servers import Server, ended, greeted, rows

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from calls import setup as composition
+from calls.carriers.tokens import widget_token
+from calls.line import setup as composition
+from calls.line.setup import load, recognisers_for, voices_for
 from calls.models import Call, CallEvent
 from calls.providers.health import forget_all
 from calls.providers.provider import Credentials
-from calls.setup import load, recognisers_for, voices_for
-from calls.tokens import widget_token
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import Desk, staff_desk

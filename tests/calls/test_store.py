@@ -10,10 +10,12 @@ from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from calls import tasks
-from calls import writer as writer_module
 from calls.jsontext import clean
+from calls.line import writer as writer_module
+from calls.line.rows import CallRef, Closing, EventRow, TurnRow
+from calls.line.store import CallStore
+from calls.line.writer import Writer
 from calls.models import Call, CallEvent, Utterance
-from calls.rows import CallRef, Closing, EventRow, TurnRow
 from calls.services import calls as calls_service
 from calls.services.calls import (
     call_close,
@@ -23,10 +25,8 @@ from calls.services.calls import (
 )
 from calls.services.finalise import call_finalise
 from calls.services.legs import call_reopen
-from calls.store import CallStore
 from calls.tasks import finalise_call, sweep_calls
 from calls.voice.ports import Turn
-from calls.writer import Writer
 from tenants.context import current_tenant_id
 from tenants.db import run_in_tenant, tenant_transaction
 from tests.calls.waiting import until

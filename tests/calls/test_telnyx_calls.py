@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.brain.errors import ProviderDown
 from calls import tasks
-from calls.links import webhook_url
+from calls.carriers.links import webhook_url
 from calls.models import (
     Call,
     CarrierAccount,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.brain.events import SendDtmf
-from calls.links import hold_music
+from calls.carriers.links import hold_music
 from calls.models import Command, Leg
 from tests.calls.acting import SALES, handed_over, is_back
 from tests.calls.acting import desk as desk

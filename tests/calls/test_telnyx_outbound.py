@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from calls import dispatch, tasks
+from calls import tasks
+from calls.carriers import dispatch
 from calls.models import Call, CallBack, Command, Leg, Number
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.telnyx_line import telnyx_line

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from django.utils import timezone
 
+from calls.line.rows import Closing
 from calls.models import (
     Call,
     CarrierAccount,
@@ -17,7 +18,6 @@ from calls.models import (
     Utterance,
 )
 from calls.providers.carriers.trunk import Extension
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.trunks.shared import extensions_now
 from tenants.db import run_in_tenant, run_unscoped

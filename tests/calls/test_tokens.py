@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.core import signing
 
-from calls.tokens import (
+from calls.carriers.tokens import (
     BadToken,
     StreamClaim,
     read_stream_token,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisAway
 
 from agents.brain.errors import NetworkFailure
-from calls.live import LiveCalls
+from calls.line.live import LiveCalls
 from calls.models import Call, CarrierAccount, CarrierEvent, Leg, Utterance
 from calls.providers.carriers.bearer import Token
 from calls.providers.carriers.signals import Answered, EndCause, Ended

@@ -9,7 +9,8 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
-from calls.carrier_auth import installation_keys
+from calls.carriers.installation import installation_keys
+from calls.line.rows import Closing
 from calls.models import (
     Call,
     CarrierAccount,
@@ -20,7 +21,6 @@ from calls.models import (
     RefusedCall,
 )
 from calls.providers.carriers.twilio.signature import sign
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.voice.end_reasons import EndReason
 from tenants.db import run_in_tenant, run_unscoped

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.brain.events import HandOff, TextDelta
-from calls import ringing, setup
+from calls.line import ringing, setup
 from calls.models import Call, CallEvent, Recording, Utterance
 from calls.providers.tts.cache import CachedSynthesiser, PhraseCache
 from config.asgi import application

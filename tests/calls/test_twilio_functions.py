@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from calls import hold_music
-from calls.links import hold_music as told_music
+from calls.carriers import hold_music
+from calls.carriers.links import hold_music as told_music
 from calls.models import Command, Leg
 from tests.calls.acting import SALES, handed_over, is_back
 from tests.calls.acting import desk as desk

@@ -5,15 +5,17 @@ from __future__ import annotations
 import pytest
 
 from agents.brain.events import HandOff, HangUp, TextDelta, Transfer
-from calls import reception, setup, spoken
-from calls.links import RELAY_PATH, socket_url
+from calls import spoken
+from calls.carriers import reception
+from calls.carriers.links import RELAY_PATH, socket_url
+from calls.carriers.tokens import stream_token
+from calls.line import setup
+from calls.line.relaying import relay_of
 from calls.models import Call, CallEvent, Command, Leg, Recording, Utterance
 from calls.providers.carriers import answers
 from calls.providers.carriers.errors import NOT_ALLOWED
-from calls.relaying import relay_of
 from calls.services.intake import Ring
 from calls.simulator.twilio import Answer, new_sid
-from calls.tokens import stream_token
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.carrier_line import CALLER
 from tests.calls.conftest import staff_desk

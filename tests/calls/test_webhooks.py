@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from calls import reception, tokens
+from calls.carriers import reception, tokens
+from calls.line.rows import Closing
 from calls.models import Call, RefusedCall, State
-from calls.rows import Closing
 from calls.services.calls import call_close
 from tenants.db import run_in_tenant, run_unscoped
 from tests.calls.conftest import INCOMING, ring_form, sign_form

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from calls.carriers.tokens import resume_token, widget_token
 from calls.models import Call, Utterance
 from calls.providers.carriers.webrtc import media as media_module
 from calls.providers.carriers.webrtc.media import Options
 from calls.simulator.webrtc import PagePeer
-from calls.tokens import resume_token, widget_token
 from config.asgi import application
 from tenants.db import run_in_tenant
 from tests.calls.phone import BROWSER, Phone, noise

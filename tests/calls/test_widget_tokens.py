@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from agents.services.agents import agent_create
+from calls.carriers.tokens import WIDGET_SECONDS, read_widget_token
 from calls.models import Call
-from calls.tokens import WIDGET_SECONDS, read_widget_token
 from config.asgi import application
 from tenants.db import run_in_tenant, run_unscoped, tenant_transaction
 from tenants.drf import TenantRateThrottle

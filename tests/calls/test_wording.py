@@ -10,7 +10,7 @@ from django.utils import translation
 from pydantic import ValidationError
 
 from agents.brain.errors import BadKey
-from calls.checking import check
+from calls.carriers.checking import check
 from calls.models import CarrierAccount
 from calls.providers.carriers.port import Checked
 from calls.providers.carriers.sentences import _

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from calls import outbox
+from calls.carriers import outbox
 from calls.models import CarrierAccount
 from calls.providers.carriers.threecx import events
 from calls.providers.carriers.threecx.events import ListenOptions

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from calls import answering, dispatch
-from calls.carrier_auth import installation_keys
+from calls.carriers import answering, dispatch
+from calls.carriers.installation import installation_keys
 from tests.calls.carrier_line import CloudLine, application_on_a_port, at_work, settled
 from tests.peers.twilio_cloud import Leg, Person, RudeCloud
 

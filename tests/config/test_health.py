@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.db import OperationalError
 
-from calls.live import live
+from calls.line.live import live
 from config import health
 from config.launcher.preparing import NOTE, preparing
 

@@ -17,7 +17,7 @@ PATIENCE = 60.0
 @pytest.fixture
 def drain(monkeypatch):
     """A `Drain` whose live calls end when the test says so, and what was asked of it."""
-    from calls.live import live
+    from calls.line.live import live
     from config.serve import Drain
 
     asked: list[float] = []
@@ -60,7 +60,7 @@ async def test_sigint_does_not_wait(drain):
 
 
 async def test_what_calls_share_is_closed_when_the_last_one_is_over(drain, monkeypatch):
-    from calls import startup
+    from calls.line import startup
 
     draining, asked, _, stopped = drain
     closed: list[list[float]] = []

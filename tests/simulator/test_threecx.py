@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from calls.conduct import conduct
-from calls.live import LiveCalls
+from calls.line.conduct import conduct
+from calls.line.live import LiveCalls
 from calls.providers.carriers.bearer import MemoryTokens
 from calls.providers.carriers.port import StreamTarget
 from calls.providers.carriers.signals import Answered, Ringing, Signal

@@ -22,7 +22,8 @@ from django.core.management.base import (
 )
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from calls.carrier_auth import installation_keys
+from calls.carriers.installation import installation_keys
+from calls.carriers.tokens import read_widget_token, widget_token
 from calls.models import Utterance
 from calls.providers.carriers.telnyx import simulated
 from calls.providers.registry import Credentials, first_recogniser
@@ -47,7 +48,6 @@ from calls.simulator.witness import (
     spoken_by,
     whom_to_call,
 )
-from calls.tokens import read_widget_token, widget_token
 from calls.voice.codecs import mulaw_decode
 
 INCOMING_CALL = "/api/v1/twilio/incoming-call"

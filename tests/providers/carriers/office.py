@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calls import hold_music
+from calls.carriers import hold_music
 from calls.providers.carriers.port import Dial, HoldMusic, StreamTarget
 from calls.providers.carriers.signals import Event, MessageMoved, Signal
 from calls.providers.carriers.stream import CallMedia

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from agents.brain.errors import ProviderError
-from calls import dispatch
+from calls.carriers import dispatch
 from calls.providers.carriers.port import Checked
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.sentences import _

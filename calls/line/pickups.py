@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from calls.line.rows import CallRef
 from calls.models import Leg
-from calls.rows import CallRef
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Pickups:
         running = self._task is not None and not self._task.done()
         if not running or self._task.get_loop() is not asyncio.get_running_loop():  # type: ignore[union-attr]
             self._over = asyncio.Event()
-            self._task = asyncio.create_task(self._run(), name="calls.pickups")
+            self._task = asyncio.create_task(self._run(), name="calls.line.pickups")
 
     async def look(self, call: CallRef) -> None:
         """Look at once what is known of a call that is watched."""

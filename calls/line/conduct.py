@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from calls.live import LiveCalls
+from calls.line.live import LiveCalls
 from calls.providers.carriers.stream import CallLine
 from calls.voice.end_reasons import EndReason
 

@@ -39,7 +39,7 @@ def post(tenant_id: int, command_id: int) -> None:
 
 
 def _start(tenant_id: int, command_id: int) -> None:
-    from calls import dispatch
-    from calls.live import live
+    from calls.carriers import dispatch
+    from calls.line.live import live
 
     live.in_background(dispatch.send(tenant_id, command_id), f"command {command_id}")

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from calls import hold_music
+from calls.carriers import hold_music
 
 A_DAY = 24 * 3600
 

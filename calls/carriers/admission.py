@@ -13,12 +13,19 @@ from django.db.models import ObjectDoesNotExist
 from django.http.request import validate_host
 
 from agents.models import Agent
-from calls.carrier_auth import installation_account
+from calls.carriers.installation import installation_account
+from calls.carriers.tokens import (
+    BadToken,
+    StreamClaim,
+    read_resume_token,
+    read_stream_token,
+    read_widget_token,
+)
+from calls.line.presence import presence
+from calls.line.relaying import relay_of, relay_of_id
 from calls.models import Call, Leg
-from calls.presence import presence
 from calls.providers.carriers.door import Start
 from calls.providers.carriers.errors import BUSY, NO_SUCH_AGENT, NOT_ALLOWED
-from calls.relaying import relay_of, relay_of_id
 from calls.routing import NoPublishedAgent
 from calls.services.carrier_recordings import recording_order
 from calls.services.intake import (
@@ -26,13 +33,6 @@ from calls.services.intake import (
     TooManyCalls,
     call_connect,
     call_open_from_page,
-)
-from calls.tokens import (
-    BadToken,
-    StreamClaim,
-    read_resume_token,
-    read_stream_token,
-    read_widget_token,
 )
 from tenants.channels import SocketIdentity, identify
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key

@@ -23,18 +23,18 @@ from django.utils import timezone
 from agents.models import Agent, AgentVersion
 from agents.profiles import AdvancedSettings
 from agents.selectors import agent_by_slug, published_version
-from calls.adapters import LaterStore
-from calls.live import live
+from calls.line.adapters import LaterStore
+from calls.line.live import live
+from calls.line.pickups import pickups
+from calls.line.resuming import Past, past_of
+from calls.line.rows import HANDED_OVER, CallRef, Closing
+from calls.line.setup import Setup, channel_of, load, turn_options
+from calls.line.store import CallStore, Watcher
 from calls.models import Call, Direction, Recording
-from calls.pickups import pickups
 from calls.providers.carriers.stream import CallLine
 from calls.recordings import recording_path, recordings_folder
-from calls.resuming import Past, past_of
-from calls.rows import HANDED_OVER, CallRef, Closing
 from calls.services.calls import call_hand_over, return_told
 from calls.services.keys import keys_press
-from calls.setup import Setup, channel_of, load, turn_options
-from calls.store import CallStore, Watcher
 from calls.voice import Event, HandOff, Transfer, TurnOptions
 from calls.voice.ports import ConversationItem, Store
 from calls.voice.talk import Talk

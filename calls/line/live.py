@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from calls.lobby import Lobby
+from calls.line.lobby import Lobby
+from calls.line.writer import Writer
 from calls.providers.carriers.asgi import Receive, Send
 from calls.voice.end_reasons import EndReason
 from calls.voice.watchdog import loop_lag
-from calls.writer import Writer
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from django.db import DataError, IntegrityError
 
-from calls.rows import Item
+from calls.line.rows import Item
+from calls.line.store import CallStore
 from calls.services import calls as services
-from calls.store import CallStore
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Writer:
         if self._task is None or self._task.done() or _of_another_loop(self._task):
             self._news = asyncio.Event()
             self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
-            self._task = asyncio.create_task(self._run(), name="calls.writer")
+            self._task = asyncio.create_task(self._run(), name="calls.line.writer")
         self._stores[id(store)] = store
 
     def wake(self) -> None:

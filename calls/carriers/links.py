@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
-from calls import hold_music as music
+from calls.carriers import hold_music as music
+from calls.carriers.tokens import stream_token
 from calls.providers.carriers.port import HoldMusic, Relay, StreamTarget
 from calls.providers.carriers.registry import has_no_webhooks
-from calls.tokens import stream_token
 
 MEDIA_PATH = "/api/v1/ws/media-stream/{carrier}"
 RELAY_PATH = "/api/v1/ws/relay/{carrier}"

@@ -1,7 +1,7 @@
 """What callers hear while a person is called for them: a soft arpeggio, made here by arithmetic.
 
 It ends as it begins, so that it can be played again and again without a seam. Carriers fetch it
-from us (`calls.playing`).
+from us (`calls.carriers.playing`).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field, replace
 
-from calls.carrier_auth import installation_keys
+from calls.carriers.installation import installation_keys
 from calls.models import Call, CarrierAccount, Direction, Leg, Message
 from tenants.db import tenant_by_key, tenant_transaction
 

@@ -8,11 +8,15 @@ import logging
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseForbidden
 
-from calls import reception, spoken
-from calls.links import stream_target
-from calls.live import live
+from calls import spoken
+from calls.carriers import reception
+from calls.carriers.links import stream_target
+from calls.carriers.origins import Origin
+from calls.line.live import live
+from calls.line.presence import presence
+from calls.line.relaying import relay_of_id
+from calls.line.ringing import prepare_greeting
 from calls.models import Channel, Leg, Number
-from calls.presence import presence
 from calls.providers.carriers.answers import (
     AfterPerson,
     AfterStream,
@@ -27,12 +31,9 @@ from calls.providers.carriers.answers import (
     WhoIsThere,
 )
 from calls.providers.carriers.signals import Answerer, Event
-from calls.relaying import relay_of_id
-from calls.ringing import prepare_greeting
 from calls.services.carrier_signals import leg_apply
 from calls.services.intake import Ring
 from calls.services.parting import is_talked_to
-from calls.webhook_origins import Origin
 from tenants.db import run_in_tenant, run_unscoped, tenant_by_key
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,9 @@ class Ringing(HttpResponse):
 
     def _prepare(self) -> None:
         tenant_id, public_id = self._welcome.tenant_id, self._welcome.public_id
-        live.in_background(prepare_greeting(tenant_id, public_id), f"calls.ringing {public_id}")
+        live.in_background(
+            prepare_greeting(tenant_id, public_id), f"calls.line.ringing {public_id}"
+        )
 
 
 # --- what comes next ------------------------------------------------------------------------

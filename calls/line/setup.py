@@ -13,7 +13,8 @@ from agents.models import AgentVersion
 from agents.profiles import AdvancedSettings, Channel, ChannelProfile
 from agents.selectors import recognition_hints
 from agents.services.mind import build_mind
-from calls.adapters import denoiser
+from calls.line.adapters import denoiser
+from calls.line.startup import warm_up
 from calls.models import Call
 from calls.providers.registry import (
     Credentials,
@@ -24,7 +25,6 @@ from calls.providers.registry import (
 from calls.providers.stt import browser
 from calls.providers.tts.apology import apology_pcm
 from calls.providers.tts.voices import voice_for_language
-from calls.startup import warm_up
 from calls.voice import Phrases, TurnOptions
 from calls.voice.ambience import Ambience
 from calls.voice.ports import Cleaner, Recogniser, SpeechDetector, Synthesiser

@@ -14,7 +14,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from calls import spoken
-from calls.links import hold_music, signals_url, stream_target
+from calls.carriers.links import hold_music, signals_url, stream_target
+from calls.line.relaying import relay_of
+from calls.line.rows import Closing
 from calls.models import Call, Direction, Number, State
 from calls.providers.carriers.answers import (
     Answer,
@@ -25,8 +27,6 @@ from calls.providers.carriers.answers import (
     Wait,
 )
 from calls.providers.carriers.port import Relay
-from calls.relaying import relay_of
-from calls.rows import Closing
 from calls.services.calls import call_close
 from calls.services.intake import REFUSALS, Ring, call_announce, call_to_nobody, still_rings
 from calls.services.legs import call_reopen, leg_open, persons_let_go

@@ -17,8 +17,8 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from agents.brain.errors import BadRequest, ProviderError
-from calls import dispatch
-from calls.downloads import whole_file
+from calls.carriers import dispatch
+from calls.carriers.downloads import whole_file
 from calls.models import MessageFile
 from calls.providers.carriers.port import CarrierApi, Media, Unsupported
 from calls.services.message_files import (

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from calls.jsontext import clean
-from calls.rows import EventRow, TurnRow
+from calls.line.rows import EventRow, TurnRow
 from calls.voice.events import Event
 
 QUEUE = 256
@@ -31,7 +31,7 @@ class PageFeed:
     async def ready(self, message: Json) -> None:
         """Say what the call is made of, then show what happens in it."""
         await self._send({"type": "ready", **message})
-        self._task = asyncio.create_task(self._run(), name="calls.feed")
+        self._task = asyncio.create_task(self._run(), name="calls.line.feed")
 
     def take(self, row: EventRow | TurnRow) -> None:
         """Show this, if the page knows what it is."""

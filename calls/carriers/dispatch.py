@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from agents.brain.errors import NetworkFailure, ProviderDown, ProviderError, ProviderTimeout
-from calls.carrier_auth import api_url, installation_keys, installation_records
-from calls.links import hold_music, signals_url, stream_target, webhook_url
+from calls.carriers.installation import api_url, installation_keys, installation_records
+from calls.carriers.links import hold_music, signals_url, stream_target, webhook_url
+from calls.line.relaying import can_relay, relay_of_id
 from calls.models import CarrierAccount, Command
 from calls.providers.carriers.carrier import Site
 from calls.providers.carriers.port import (
@@ -32,7 +33,6 @@ from calls.providers.carriers.port import (
 from calls.providers.carriers.registry import carrier
 from calls.providers.carriers.signals import EndCause, Signal
 from calls.providers.carriers.steps import Step
-from calls.relaying import can_relay, relay_of_id
 from calls.services.legs import leg_placed
 from calls.services.orders import (
     Order,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from calls.adapters import MindBrain
+from calls.line.adapters import MindBrain
+from calls.line.setup import Setup
+from calls.line.stored import StoredTalk
 from calls.models import Call
 from calls.providers.carriers.stream import CallText
-from calls.setup import Setup
-from calls.stored import StoredTalk
 from calls.voice import HeuristicJudge, LoopClock
 from calls.voice.ports import ConversationItem
 from calls.voice.text import TextPorts, TextSession

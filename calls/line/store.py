@@ -1,9 +1,9 @@
 """What the voice loop tells of a call, kept until it is in the database.
 
 `event` and `turn` put into memory and return. One writer for all calls of the process
-(`calls.writer`) takes it from there. Turns are never dropped, nor what the agent did. Other events
-are bounded: a call whose events pile up beyond `MAX_PENDING` loses the newest ones, and says how
-many.
+(`calls.line.writer`) takes it from there. Turns are never dropped, nor what the agent did. Other
+events are bounded: a call whose events pile up beyond `MAX_PENDING` loses the newest ones, and
+says how many.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
-from calls.rows import CallRef, Closing, EventRow, Item, TurnRow
+from calls.line.rows import CallRef, Closing, EventRow, Item, TurnRow
 from calls.voice.events import Event
 from calls.voice.ports import Turn
 
@@ -26,7 +26,7 @@ Watcher: TypeAlias = Callable[[EventRow | TurnRow], None]
 
 
 class Writer(Protocol):
-    """Who brings what is put into stores to the database (`calls.writer`)."""
+    """Who brings what is put into stores to the database (`calls.line.writer`)."""
 
     def add(self, store: CallStore) -> None:
         """Write for this call until it is closed and written."""

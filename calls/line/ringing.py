@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import uuid
 
+from calls.line.setup import Opening, channel_of, opening_of, voices_for
+from calls.line.startup import warm_up
 from calls.models import Call
 from calls.providers.carriers.signals import TELEPHONE_RATE
 from calls.providers.tts.cache import prepare
-from calls.setup import Opening, channel_of, opening_of, voices_for
-from calls.startup import warm_up
 from tenants.db import run_in_tenant
 
 log = logging.getLogger(__name__)

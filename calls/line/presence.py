@@ -25,7 +25,7 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from agents.services.mind import model_tracks
-from calls.live import LiveCalls, live
+from calls.line.live import LiveCalls, live
 from calls.providers.health import Figures, all_healths, summed
 
 log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ class Presence:
             self._news = asyncio.Event()
             self._board = self._open_board()
             self._live.changed = self.tell
-            self._task = asyncio.create_task(self._run(), name="calls.presence")
+            self._task = asyncio.create_task(self._run(), name="calls.line.presence")
 
     def tell(self) -> None:
         """Something changed that the others should not wait a heartbeat for."""

@@ -7,7 +7,7 @@ import logging
 from pydantic import ValidationError
 
 from agents.brain.errors import BadKey, BadRequest, ProviderError, QuotaExceeded
-from calls import dispatch
+from calls.carriers import dispatch
 from calls.providers.carriers.port import NotReached, Unsupported
 from calls.services.message_orders import (
     Dispatch,

@@ -15,9 +15,9 @@ from pathlib import Path
 from django.conf import settings
 
 from agents.services.mind import check_model, close_clients
-from calls import dispatch, outbox
-from calls.live import live
-from calls.presence import presence
+from calls.carriers import dispatch, outbox
+from calls.line.live import live
+from calls.line.presence import presence
 from calls.providers.carriers.webrtc import engine as webrtc
 from calls.providers.registry import warm_up as warm_up_providers
 from calls.providers.tts import cache

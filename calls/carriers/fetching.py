@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.brain.errors import BadRequest
-from calls import dispatch
-from calls.downloads import whole_file
+from calls.carriers import dispatch
+from calls.carriers.downloads import whole_file
 from calls.models import Leg, Recording
 from calls.providers.carriers.port import CarrierApi
 from calls.recordings import recordings_folder

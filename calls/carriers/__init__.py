@@ -1,0 +1,1 @@
+"""Our side towards carriers: whom we let in, what we ask of them, what we fetch."""

@@ -1,0 +1,1 @@
+"""One running call, and the process that has it on the line."""
