@@ -110,6 +110,8 @@ async def quiet(live: live_module.LiveCalls) -> AsyncIterator[live_module.LiveCa
     yield live
     assert await live.writer.drained(5) == 0
     assert len(live) == 0
+    if live._background:  # what is done behind an answer ends by itself
+        await asyncio.wait(live._background, timeout=5)
     await asyncio.sleep(0)
     left = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
     assert {str(task.get_coro()) for task in left} == set()

@@ -176,7 +176,7 @@ async def test_silent_sockets_are_closed_when_their_time_is_up(quiet):
 
 def test_places_follow_what_the_process_can_take():
     calls = LiveCalls(10)
-    assert (calls.line.lobby.most, calls.line.lobby.most_of_one) == (30, 10)
+    assert (calls.lobby.most, calls.lobby.most_of_one) == (30, 10)
 
 
 # --- one person's calls -----------------------------------------------------------------------
