@@ -63,8 +63,12 @@ def call_close(*, call_id: int, closing: Closing) -> bool:
         ours = ours.filter(streams=closing.stream)
         if not ours.exists():
             return False
-        if reason == EndReason.MEDIA_LOST and stream_await(call_id=call_id, now=closing.ended_at):
+        if reason == EndReason.MEDIA_LOST and stream_await(
+            call_id=call_id, now=closing.ended_at, after=closing.stream
+        ):
             return False
+        if reason == EndReason.CALLER_HUNG_UP:  # not if the carrier asked for another stream
+            ours = ours.exclude(state=State.LIVE, media_lost_at__isnull=False)
     open_or_swept = ~Q(state=State.ENDED) | Q(end_reason=EndReason.SERVER_LOST)
     closed = ours.filter(open_or_swept).update(
         state=State.ENDED,

@@ -45,24 +45,27 @@ def customer_leg(call_id: int) -> Leg | None:
     return leg
 
 
-def stream_await(*, call_id: int, now: datetime) -> bool:
+def stream_await(*, call_id: int, now: datetime, after: int | None = None) -> bool:
     """Have the carrier bring the sound of a live call again; False where that cannot be.
 
-    A carrier that asks what comes next gets the stream as its answer.
+    A carrier that asks what comes next gets the stream as its answer. Nothing is lost of a call
+    that has had another stream since the one `after` which this is asked.
     """
     leg = customer_leg(call_id)
     if leg is None:
         return False
     if carrier(leg.carrier).asks_what_next:
-        return _note_lost(leg, now)
-    return stream_order(leg=leg, now=now)
+        return _note_lost(leg, now, after)
+    return stream_order(leg=leg, now=now, after=after)
 
 
-def stream_order(*, leg: Leg, now: datetime) -> bool:
+def stream_order(*, leg: Leg, now: datetime, after: int | None = None) -> bool:
     """Order a new stream for a live call that has none; False where that cannot be."""
     may_be_up = leg.state == Leg.State.ANSWERED or not carrier(leg.carrier).tells_of_answers
-    if not (may_be_up and _note_lost(leg, now)):
+    if not (may_be_up and _note_lost(leg, now, after)):
         return False
+    if after is not None and leg.call.streams != after:
+        return True
     streams = leg.call.streams
     command_give(
         leg=leg,
@@ -80,13 +83,15 @@ def stream_is_ordered(*, leg: Leg) -> bool:
     return bool(orders.filter(reason=f"after stream {leg.call.streams}").exists())
 
 
-def _note_lost(leg: Leg, now: datetime) -> bool:
+def _note_lost(leg: Leg, now: datetime, after: int | None) -> bool:
     """Let the call wait for a stream, unless it lost too many; True also if it does already."""
     if leg.call.streams >= MOST_STREAMS:
         return False
     live = Call.objects.filter(pk=leg.call_id, state=State.LIVE)
-    noted = live.filter(media_lost_at=None).update(media_lost_at=now, updated_at=now)
-    return bool(noted) or live.exists()
+    unheard = live.filter(media_lost_at=None)
+    if after is not None:
+        unheard = unheard.filter(streams=after)
+    return bool(unheard.update(media_lost_at=now, updated_at=now)) or live.exists()
 
 
 def reason_known_better(*, call_id: int, reason: str) -> str:

@@ -16,7 +16,6 @@ from calls.line.rows import CallRef, Closing, EventRow, TurnRow
 from calls.line.store import CallStore
 from calls.line.writer import Writer
 from calls.models import Call, CallEvent, Utterance
-from calls.services import calls as calls_service
 from calls.services.calls import (
     call_close,
     calls_alive,
@@ -302,21 +301,6 @@ def test_call_that_was_taken_for_lost_is_live_again_when_its_server_is_heard_of(
         calls_alive(call_ids=[call.pk])
     call = stored(call)
     assert (call.state, call.end_reason, call.ended_at) == ("live", "", None)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_call_that_another_stream_takes_while_it_is_closed_goes_on(desk, monkeypatch):
-    call = live_call(desk, streams=1)
-
-    def taken_over(*, call_id, now):
-        Call.objects.filter(pk=call_id).update(streams=2)
-        return False
-
-    monkeypatch.setattr(calls_service, "stream_await", taken_over)
-    with tenant_transaction(desk.tenant.id):
-        lost = Closing("media_lost", timezone.now(), stream=1)
-        assert not call_close(call_id=call.pk, closing=lost)
-    assert (stored(call).state, stored(call).streams) == ("live", 2)
 
 
 @pytest.mark.django_db
