@@ -34,7 +34,10 @@ LINES: Mapping[str, Line] = {
     "threecx": Line(ThreeCxCaller, load.Goals(100, bargein=THRESHOLD + 250, cpu=0.8)),
     # 40 ms of jitter buffer; no more peers fit on the callers' core, and no gap can be told from
     # a pause there.
-    "webrtc": Line(WebRtcCaller, load.Goals(25, response=360, gap=None, cpu=None, memory=None)),
+    "webrtc": Line(
+        WebRtcCaller,
+        load.Goals(20, response=360, bargein=THRESHOLD + 40 + 40, gap=None, cpu=None, memory=None),
+    ),
 }
 
 

@@ -99,12 +99,13 @@ async def _take(request: HttpRequest, entry: Carrier, origin: Origin, event: Eve
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     except (DatabaseError, InterfaceError):
         return _helpless(request, entry, event)
-    if kept is not None:
-        live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
     try:
         answered = await answer(entry.asking, origin, event) if entry.asking else None
     except (DatabaseError, InterfaceError):
         return _helpless(request, entry, event)
+    finally:  # not beside the answer, for which somebody waits
+        if kept is not None:
+            live.in_background(follow(origin, kept), f"{entry.name} {event.kind}")
     # Who reads answers takes an empty page for a faulty one.
     status = HTTPStatus.NO_CONTENT if entry.asking else HTTPStatus.OK
     return answered or HttpResponse(status=status)

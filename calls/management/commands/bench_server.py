@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import signal
 import sys
 import tempfile
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         from calls.simulator.bench_server import BenchApplication
         from calls.voice import silero
 
+        logging.getLogger("calls").setLevel(logging.WARNING)  # an end of each call is no news here
         silero.load()
         webrtc.load()
         gc.collect()
